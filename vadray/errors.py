@@ -1,0 +1,27 @@
+"""Errors that a user can act on. Each message names the argument or file, what was expected and what came."""
+
+
+class VadrayError(Exception):
+    """Base of every error that vadray raises on purpose."""
+
+
+class RequestError(VadrayError):
+    """The request was wrong: an argument, a configuration key, a bundle or a path. Exit status 2."""
+
+
+class UnreadableMedia(VadrayError):
+    """A picture or video cannot be decoded.
+
+    Args:
+        error_type: Short stable name of the reason, such as `"InvalidData"` or `"DecoderTimeout"`;
+            it becomes `objects.error_type` in the report.
+        message: What happened, for a person.
+    """
+
+    def __init__(self, error_type: str, message: str):
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+
+    def __reduce__(self):
+        return (type(self), (self.error_type, self.message))

@@ -1,0 +1,86 @@
+"""Gathers frames into chunks of bounded size, each with the lead-in that its windows need."""
+
+import copy
+
+import numpy as np
+
+from vadray.media.motion import FrameFigures
+from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo
+
+
+class ChunkBuilder:
+    """Fills preallocated chunks frame by frame.
+
+    A full chunk is held back until the next frame comes, since only then is it known whether it is the last.
+
+    Args:
+        request: Gives frame size, `lead_frames` and `chunk_frames`.
+        info: The source's `MemberInfo`; a copy goes out with each chunk, its `frames` kept up to date.
+    """
+
+    def __init__(self, request: DecodeRequest, info: MemberInfo):
+        self.info = info
+        self._lead_frames = request.lead_frames
+        self._chunk_frames = request.chunk_frames
+        self._shape = (request.height, request.width, request.channels)
+        self._figures = FrameFigures()
+        self._chunk = 0
+        self._start(())
+
+    def _start(self, lead) -> None:
+        self._frames = np.empty((self._lead_frames + self._chunk_frames, *self._shape), np.uint8)
+        self._lead = len(lead)
+        for i, frame in enumerate(lead):
+            self._frames[i] = frame
+        self._count = 0
+        self._times = np.empty(self._chunk_frames, np.float64)
+        self._measured = np.empty((self._chunk_frames, 3), np.float32)
+
+    def lead_in(self, frames) -> None:
+        """Sets the context before the first scored frame: the last `lead_frames` frames before it."""
+        frames = list(frames)
+        if frames:
+            self._figures.remember(frames[-1])
+        self._start(frames[-self._lead_frames :] if self._lead_frames else ())
+
+    def add(self, frame: np.ndarray, time_s: float) -> DecodedChunk | None:
+        """Takes the next frame, uint8 `[height, width, channels]`, and gives a chunk if one is complete."""
+        complete = None
+        if self._count == self._chunk_frames:
+            complete = self._emit(last=False)
+        place = self._frames[self._lead + self._count]
+        place[...] = frame
+        self._times[self._count] = time_s
+        self._measured[self._count] = self._figures.measure(place)
+        self._count += 1
+        self.info.frames += 1
+        return complete
+
+    def finish(self) -> DecodedChunk:
+        """Gives the final chunk, empty if the unit has no frames."""
+        return self._emit(last=True)
+
+    def _emit(self, *, last: bool) -> DecodedChunk:
+        used = self._lead + self._count
+        frames = self._frames[:used]
+        if used < len(self._frames) // 2:
+            frames = frames.copy()  # a short unit should not hold a long buffer
+        info = copy.copy(self.info)
+        info.frames = self.info.frames
+        chunk = DecodedChunk(
+            member=np.zeros(self._count, np.int32),
+            chunk=self._chunk,
+            last=last,
+            lead=self._lead,
+            frames=frames,
+            time_s=self._times[: self._count],
+            brightness=self._measured[: self._count, 0],
+            sharpness=self._measured[: self._count, 1],
+            motion=self._measured[: self._count, 2],
+            members=(info,),
+        )
+        self._chunk += 1
+        if not last:
+            self._figures.remember(frames[-1].copy())  # the consumer may write into the chunk
+            self._start(frames[max(0, used - self._lead_frames) :] if self._lead_frames else ())
+        return chunk

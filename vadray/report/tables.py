@@ -1,0 +1,249 @@
+"""The report's Delta tables: one atomic commit a table and sweep, and streamed reading.
+
+Data files are written by the sweep under names that follow from sweep and part alone
+(`frames/sweep=<sweep_id>/part-00000.parquet`); `commit_tables` only adds them to the table's log. Two drivers
+that finalise the same sweep therefore add the same paths with the same bytes, and Delta keeps one of each.
+"""
+
+import json
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from vadray import storage
+from vadray.errors import RequestError
+from vadray.report.schemas import PARTITION, TABLES
+
+SWEEPS = "_sweeps"
+COMMIT = "commit.json"
+SWEEP_METADATA = "vadray.sweep"  # in the log's commitInfo: which version a sweep became
+
+COMMIT_ATTEMPTS = 20
+# delta-rs loses the table, its history or the glob when the path holds one of these
+UNSAFE_IN_REPORT_URI = "%#?*["
+SWEEP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A data file already written: `path` relative to its table, size in `bytes`, number of `rows`."""
+
+    path: str
+    bytes: int
+    rows: int
+
+
+def check_names(report_uri: str, sweep_id: str) -> None:
+    """Refuse a report or sweep that the tables could not hold; call it before the night's work, not after.
+
+    Raises:
+        RequestError: `report_uri` holds one of `% # ? * [`, or `sweep_id` is not made of 1 to 200 letters,
+            digits, dots, dashes and underscores, the first a letter or digit.
+    """
+    found = sorted(set(report_uri) & set(UNSAFE_IN_REPORT_URI))
+    if found:
+        raise RequestError(
+            f"`out`: a report's path must not contain any of {' '.join(UNSAFE_IN_REPORT_URI)} "
+            f"(Delta tables cannot be read there). Received: {report_uri!r} with {' '.join(found)}"
+        )
+    if not SWEEP_ID.fullmatch(sweep_id):
+        raise RequestError(
+            "`sweep_id`: expected 1 to 200 letters, digits, '.', '-' or '_', the first a letter or digit. "
+            f"Received: {sweep_id!r}"
+        )
+
+
+def file_path(sweep_id: str, part: int) -> str:
+    """Path of a part's data file, relative to its table."""
+    return f"{PARTITION}={sweep_id}/part-{part:05d}.parquet"
+
+
+def table_schema(table: str) -> pa.Schema:
+    """Schema of the Delta table: that of its files, and the partition column `sweep`."""
+    return TABLES[table].append(pa.field(PARTITION, pa.string(), nullable=False))
+
+
+def commit_tables(report_uri: str, sweep_id: str, files: Mapping[str, Sequence[FileInfo]]) -> dict[str, int]:
+    """Add a sweep's files to the tables, each table in one atomic commit.
+
+    A table that already holds the sweep is left alone, so that an interrupted finalise can be repeated.
+    Sweeps committed at the same time by other processes all succeed.
+
+    Args:
+        report_uri: Root of the report.
+        sweep_id: The sweep; becomes the partition value.
+        files: For each table name (`frames`, `events`, `objects`) its files, at least one, already written.
+
+    Returns: For each table the Delta version that holds the sweep.
+
+    Raises:
+        RequestError: an unknown table, a table without files, a path outside the sweep's partition, or a name
+            that `check_names` refuses.
+        CommitFailedError: other writers won twenty times in a row.
+    """
+    check_names(report_uri, sweep_id)
+    for table, entries in files.items():
+        _check_files(table, sweep_id, entries)
+    return {table: _commit_table(report_uri, table, sweep_id, entries) for table, entries in files.items()}
+
+
+def _check_files(table: str, sweep_id: str, entries: Sequence[FileInfo]) -> None:
+    if table not in TABLES:
+        raise RequestError(f"`files`: expected tables among {sorted(TABLES)}. Received: {table!r}")
+    if not entries:
+        raise RequestError(
+            f"`files`: expected at least one file for table {table!r}, if empty. Received: none"
+        )
+    for entry in entries:
+        if not entry.path.startswith(f"{PARTITION}={sweep_id}/"):
+            raise RequestError(
+                f"`files`: expected paths under '{PARTITION}={sweep_id}/' in table {table!r}. "
+                f"Received: {entry.path!r}"
+            )
+
+
+def _commit_table(report_uri: str, table: str, sweep_id: str, entries: Sequence[FileInfo]) -> int:
+    uri = storage.join(report_uri, table)
+    options = storage.delta_options(uri)
+    app_id = f"vadray-{sweep_id}"
+    for attempt in range(COMMIT_ATTEMPTS):
+        try:
+            delta = _open_or_create(uri, table, options)
+            # an app transaction does not refuse its own repetition: look before committing
+            if delta.transaction_version(app_id) is None:
+                delta.create_write_transaction(
+                    _add_actions(sweep_id, entries),
+                    mode="append",
+                    schema=table_schema(table),
+                    partition_by=[PARTITION],
+                    commit_properties=CommitProperties(
+                        custom_metadata={SWEEP_METADATA: sweep_id},
+                        app_transactions=[Transaction(app_id, 1)],
+                    ),
+                )
+            return _version_of(uri, sweep_id, options)
+        except CommitFailedError:  # another writer took the version we were to write; its files are not ours
+            if attempt == COMMIT_ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0.05, 0.2) * min(attempt + 1, 10))
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _open_or_create(uri: str, table: str, options: dict[str, str]) -> DeltaTable:
+    if not DeltaTable.is_deltatable(uri, options):
+        try:
+            DeltaTable.create(
+                uri, table_schema(table), mode="ignore", partition_by=[PARTITION], storage_options=options
+            )
+        except DeltaError:
+            # two first sweeps at once: version 0 is the other's, which is as good as ours
+            if not DeltaTable.is_deltatable(uri, options):
+                raise
+    return DeltaTable(uri, storage_options=options)
+
+
+def _add_actions(sweep_id: str, entries: Sequence[FileInfo]) -> list[AddAction | RemoveAction]:
+    now_ms = int(time.time() * 1000)
+    return [
+        AddAction(
+            path=entry.path,
+            size=entry.bytes,
+            partition_values={PARTITION: sweep_id},
+            modification_time=now_ms,
+            data_change=True,
+            stats=json.dumps({"numRecords": entry.rows}),
+        )
+        for entry in entries
+    ]
+
+
+def _version_of(uri: str, sweep_id: str, options: dict[str, str]) -> int:
+    """The version whose log entry names the sweep; the table's own version once the log has been cleaned."""
+    delta = DeltaTable(uri, storage_options=options)
+    for limit in (32, None):
+        for entry in delta.history(limit):
+            if entry.get(SWEEP_METADATA) == sweep_id:
+                return int(entry["version"])
+    return delta.version()
+
+
+def iter_table(
+    report_uri: str,
+    table: str,
+    sweep_id: str,
+    columns: Sequence[str] | None = None,
+    batch_rows: int = 65536,
+) -> Iterator[pa.RecordBatch]:
+    """Stream one sweep's rows of a table in the order of its files, without the partition column.
+
+    Reads what lies in the sweep's partition, so it also serves before the commit, for verification. Memory is
+    one row group, whatever the size of the sweep. A sweep without files yields nothing.
+
+    Args:
+        report_uri: Root of the report.
+        table: `frames`, `events` or `objects`.
+        sweep_id: The sweep to read.
+        columns: Names to read, in any order (the batches keep the schema's order); all by default.
+        batch_rows: Rows in a batch at most.
+
+    Raises:
+        RequestError: unknown table or column.
+    """
+    if table not in TABLES:
+        raise RequestError(f"`table`: expected one of {sorted(TABLES)}. Received: {table!r}")
+    unknown = sorted(set(columns or ()) - set(TABLES[table].names))
+    if unknown:
+        raise RequestError(
+            f"`columns`: expected names among {TABLES[table].names} of table {table!r}. Received: {unknown}"
+        )
+    names = None if columns is None else [name for name in TABLES[table].names if name in columns]
+    folder = storage.join(report_uri, table, f"{PARTITION}={sweep_id}")
+    for file_name in sorted(storage.list_names(folder)):
+        if file_name.endswith(".parquet"):
+            with storage.open_read(storage.join(folder, file_name)) as handle:
+                yield from pq.ParquetFile(handle).iter_batches(batch_size=batch_rows, columns=names)
+
+
+def read_table(report_uri: str, table: str, sweep_id: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """One sweep's rows of a table in memory: for `events`, `objects` and tests; stream `frames` instead."""
+    batches = list(iter_table(report_uri, table, sweep_id, columns))
+    schema = TABLES[table]
+    if columns is not None:
+        schema = pa.schema([field for field in schema if field.name in columns], metadata=schema.metadata)
+    return pa.Table.from_batches(batches, batches[0].schema if batches else schema)
+
+
+def commit_uri(report_uri: str, sweep_id: str) -> str:
+    """Where the sweep's `commit.json` lies once it is committed."""
+    return storage.join(report_uri, SWEEPS, sweep_id, COMMIT)
+
+
+def read_commit(report_uri: str, sweep_id: str) -> dict[str, Any] | None:
+    """The sweep's `commit.json`, or None while the sweep is not committed."""
+    uri = commit_uri(report_uri, sweep_id)
+    return json.loads(storage.read_bytes(uri)) if storage.exists(uri) else None
+
+
+def committed_sweeps(report_uri: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every committed sweep with its `commit.json`, the newest first."""
+    found = []
+    for sweep_id in storage.list_names(storage.join(report_uri, SWEEPS)):
+        commit = read_commit(report_uri, sweep_id)
+        if commit is not None:
+            found.append((sweep_id, commit))
+    return sorted(found, key=lambda item: (item[1]["committed_at"], item[0]), reverse=True)
+
+
+def latest_sweep(report_uri: str) -> str | None:
+    """The id of the newest committed sweep, or None where there is none."""
+    sweeps = committed_sweeps(report_uri)
+    return sweeps[0][0] if sweeps else None

@@ -1,0 +1,124 @@
+"""Objects by URI, on this machine or in an S3 bucket: list, read, and write atomically or create-only.
+
+A local object is a plain absolute path (`/data/a b.mp4`), an S3 object is `s3://bucket/key`; neither is
+ever percent-encoded, so names with spaces, `%`, `#` and any letters stay what they are. Credentials, region
+and endpoint come from the environment and the AWS configuration alone (`AWS_ENDPOINT_URL`, `AWS_PROFILE`, …).
+
+Clients are made on first use and once per process, so that importing this module costs nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from vadray.storage import local, s3
+from vadray.storage.uri import Entry, absolute, is_s3, join, name, relative
+
+__all__ = [
+    "Entry",
+    "absolute",
+    "create_bytes",
+    "delete",
+    "delta_options",
+    "exists",
+    "filesystem",
+    "is_s3",
+    "join",
+    "list_names",
+    "list_objects",
+    "name",
+    "open_read",
+    "read_bytes",
+    "relative",
+    "upload",
+    "write_bytes",
+]
+
+SkipReport = Callable[[str, str], None]
+
+
+def _backend(uri: str):
+    return s3 if is_s3(uri) else local
+
+
+def list_objects(uri: str, *, hidden: bool = True, on_skip: SkipReport | None = None) -> Iterator[Entry]:
+    """Every object under a folder or prefix, streamed; the URI of a single object yields that object.
+
+    Within a folder names come sorted, and all that is below a folder comes in one stretch. `s3://b/day=0`
+    does not list `day=01/…`.
+
+    Args:
+        uri: Folder, prefix or object.
+        hidden: False leaves out names with a component, below `uri`, that starts with `.` or `_`.
+        on_skip: Called with (uri, reason) for local entries that are not listed: symbolic links that lead
+            out of the folder or to another folder in it, names that are not UTF-8, what is neither file nor
+            folder, and folders that may not be read (without `on_skip`, these raise `PermissionError`).
+
+    Raises:
+        RequestError: Nothing is there, or it may not be read (on S3: with the first entry asked for).
+    """
+    uri = absolute(uri)
+    return _backend(uri).list_objects(uri, hidden, on_skip)
+
+
+def list_names(uri: str) -> Iterator[str]:
+    """Names of the objects and folders directly under a folder or prefix; none where it does not exist."""
+    uri = absolute(uri)
+    return _backend(uri).list_names(uri)
+
+
+def exists(uri: str) -> bool:
+    """Whether an object, a folder or a prefix with something in it is there."""
+    uri = absolute(uri)
+    return _backend(uri).exists(uri)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The whole object. Raises `FileNotFoundError` where it is absent."""
+    uri = absolute(uri)
+    return _backend(uri).read_bytes(uri)
+
+
+def open_read(uri: str) -> BinaryIO:
+    """A seekable binary file; from S3 it reads ahead in blocks of 1 MiB. Raises `FileNotFoundError`."""
+    uri = absolute(uri)
+    return _backend(uri).open_read(uri)
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Writes or replaces an object at once: a reader sees the old bytes or the new, never a part."""
+    uri = absolute(uri)
+    _backend(uri).write_bytes(uri, data)
+
+
+def create_bytes(uri: str, data: bytes) -> bool:
+    """Writes an object only if none is there, atomically among any number of writers.
+
+    Returns:
+        True for the one writer that created it, False where it already existed.
+    """
+    uri = absolute(uri)
+    return _backend(uri).create_bytes(uri, data)
+
+
+def delete(uri: str) -> None:
+    """Deletes one object; an object that is not there is no error."""
+    uri = absolute(uri)
+    _backend(uri).delete(uri)
+
+
+def upload(local_path: str, uri: str) -> None:
+    """Copies a local file to a URI atomically, streaming (multipart on S3); replaces what is there."""
+    uri = absolute(uri)
+    _backend(uri).upload(str(local_path), uri)
+
+
+def filesystem(uri: str):
+    """The fsspec filesystem of a URI and the path in it: `(filesystem, path)`."""
+    uri = absolute(uri)
+    return _backend(uri).filesystem(uri)
+
+
+def delta_options(uri: str) -> dict[str, str]:
+    """`storage_options` for `deltalake`. May hold credentials: never print it."""
+    uri = absolute(uri)
+    return s3.delta_options() if is_s3(uri) else {}

@@ -1,0 +1,194 @@
+"""Objects that are files. Writes go to a temporary name beside the target and appear in one step."""
+
+import os
+import shutil
+import stat as stat_modes
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from vadray.errors import RequestError
+from vadray.storage.uri import Entry
+
+TEMPORARY_PREFIX = ".vadray-tmp-"
+_READ_BUFFER_BYTES = 128 * 1024
+
+
+def list_objects(root: str, hidden: bool, on_skip: Callable[[str, str], None] | None) -> Iterator[Entry]:
+    try:
+        status = os.stat(root)
+        if stat_modes.S_ISDIR(status.st_mode):
+            os.scandir(root).close()
+    except OSError as error:
+        raise RequestError(f"{root} cannot be listed: {error.strerror}") from error
+    if stat_modes.S_ISDIR(status.st_mode):
+        return _walk(root, os.path.realpath(root), hidden, on_skip)
+    if stat_modes.S_ISREG(status.st_mode):
+        return iter([_entry(root, status)])
+    raise RequestError(f"Expected a folder or a file. Received: {root}, which is neither")
+
+
+def _entry(path: str, status: os.stat_result) -> Entry:
+    return Entry(
+        path,
+        status.st_size,
+        f"{status.st_size}-{status.st_mtime_ns}",
+        datetime.fromtimestamp(status.st_mtime_ns / 1e9, UTC),
+    )
+
+
+def _walk(
+    root: str, real_root: str, hidden: bool, on_skip: Callable[[str, str], None] | None
+) -> Iterator[Entry]:
+    """Depth first with a stack of its own, so that deep trees meet no recursion limit."""
+
+    def skip(path: str, reason: str) -> None:
+        if on_skip is not None:
+            on_skip(path, reason)
+
+    folders = [iter(_scan(root))]
+    while folders:
+        item = next(folders[-1], None)
+        if item is None:
+            folders.pop()
+            continue
+        if item.name.startswith(TEMPORARY_PREFIX) or (not hidden and item.name[0] in "._"):
+            continue
+        if not _is_text(item.name):
+            skip(item.path, "the name is not UTF-8")
+            continue
+        try:
+            if item.is_symlink() and (reason := _refused_link(item, real_root)):
+                skip(item.path, reason)
+            elif item.is_dir(follow_symlinks=False):
+                folders.append(iter(_scan(item.path)))
+            else:
+                status = item.stat()
+                if stat_modes.S_ISREG(status.st_mode):
+                    yield _entry(item.path, status)
+                else:
+                    skip(item.path, "neither a file nor a folder")
+        except FileNotFoundError:
+            skip(item.path, "gone while it was listed")
+        except PermissionError:
+            if on_skip is None:
+                raise
+            skip(item.path, "permission denied")
+
+
+def _scan(folder: str) -> list[os.DirEntry]:
+    """Entries in the order of S3 keys, where the name of a folder ends with a slash."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entries, key=lambda item: item.name + "/" if item.is_dir(follow_symlinks=False) else item.name
+        )
+
+
+def _is_text(text: str) -> bool:
+    # Undecodable bytes arrive as lone surrogates, which neither Parquet nor S3 can hold.
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _refused_link(item: os.DirEntry, real_root: str) -> str | None:
+    """Why a link is not followed, if so. A folder inside is listed by its own name, which also ends loops."""
+    target = os.path.realpath(item.path)
+    if target != real_root and not target.startswith(real_root.rstrip("/") + "/"):
+        return "a link that leads out of the folder"
+    if not os.path.exists(target):
+        return "a broken link"
+    return "a link to a folder inside" if os.path.isdir(target) else None
+
+
+def list_names(uri: str) -> Iterator[str]:
+    try:
+        names = os.listdir(uri)
+    except (FileNotFoundError, NotADirectoryError):
+        return iter(())
+    return iter(sorted(entry for entry in names if not entry.startswith(TEMPORARY_PREFIX)))
+
+
+def exists(uri: str) -> bool:
+    return os.path.exists(uri)
+
+
+def read_bytes(uri: str) -> bytes:
+    with open(uri, "rb") as file:
+        return file.read()
+
+
+def open_read(uri: str) -> BinaryIO:
+    return open(uri, "rb", buffering=_READ_BUFFER_BYTES)
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    with _temporary(uri) as temporary:
+        _write_durably(temporary, data)
+        os.replace(temporary, uri)
+    _sync_folder(uri)
+
+
+def create_bytes(uri: str, data: bytes) -> bool:
+    if os.path.lexists(uri):
+        return False
+    with _temporary(uri) as temporary:
+        _write_durably(temporary, data)
+        try:
+            # A hard link fails where the name exists, and shows the whole content at once where it does not.
+            os.link(temporary, uri)
+        except FileExistsError:
+            return False
+    _sync_folder(uri)
+    return True
+
+
+def delete(uri: str) -> None:
+    try:
+        os.unlink(uri)
+    except FileNotFoundError:
+        return
+
+
+def upload(local_path: str, uri: str) -> None:
+    with _temporary(uri) as temporary:
+        with open(local_path, "rb") as source, open(temporary, "wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        os.replace(temporary, uri)
+    _sync_folder(uri)
+
+
+def filesystem(uri: str):
+    from fsspec.implementations.local import LocalFileSystem
+
+    return LocalFileSystem(), uri
+
+
+@contextmanager
+def _temporary(uri: str) -> Iterator[str]:
+    """A free name beside `uri`, on the same file system; nothing of it stays behind."""
+    folder = os.path.dirname(uri)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}")
+    try:
+        yield path
+    finally:
+        delete(path)
+
+
+def _write_durably(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(uri: str) -> None:
+    """Makes the new name itself survive a power cut."""
+    folder = os.open(os.path.dirname(uri), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,154 @@
+"""From frozen unit scores to the report's Parquet files: a pure function, part by part, doing it twice is harmless."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vadray import storage
+from vadray.calibration.calibration import Calibration
+from vadray.report.schemas import TABLES
+from vadray.report.tables import file_path
+from vadray.sweep import scores
+from vadray.sweep.timeline import ObjectTimeline, object_row
+
+ROW_GROUP_ROWS = 65536
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A file of the report: table, path within it, size, rows and SHA-256."""
+
+    table: str
+    path: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """Files and figures of one part. Counts add up over parts."""
+
+    files: list[PartFile]
+    counts: dict[str, int]
+    decode_s: float
+    score_s: float
+
+
+def finalise_part(
+    plan: Iterator[dict[str, Any]],
+    part: int,
+    sweep_id: str,
+    report: str,
+    scores_folder: str,
+    chunks: dict[str, list[str]],
+    calibrations: list[Calibration],
+) -> PartResult:
+    """Streams a part's units in plan order into `frames`, `events` and `objects`.
+
+    Args:
+        plan: The part's rows of the plan.
+        part: Its number.
+        sweep_id: The sweep.
+        report: Root of the report.
+        scores_folder: Where score files are.
+        chunks: Names of the score files of each planned unit, in order, as the manifest froze them.
+        calibrations: By the plan's `bundle` index.
+    """
+    counts = dict.fromkeys(
+        ("objects", "scored", "partial", "quarantined", "unchanged", "skipped", "frames", "events", "units"), 0
+    )
+    seconds = {"decode_s": 0.0, "score_s": 0.0}
+    with tempfile.TemporaryDirectory(prefix="vadray-part-") as folder:
+        writers = {table: _TableWriter(table, schema, folder) for table, schema in TABLES.items()}
+
+        def finish(timeline: ObjectTimeline) -> None:
+            writers["frames"].write(timeline.finish())
+            writers["events"].write_rows(timeline.events)
+            add_object(timeline.object_row())
+
+        def add_object(row: dict[str, Any]) -> None:
+            counts["objects"] += 1
+            counts[row["status"]] += 1
+            writers["objects"].write_rows([row])
+
+        for unit in plan:
+            if unit["status"] != "planned":
+                for member in unit["members"]:
+                    add_object(object_row(unit, member))
+                continue
+            counts["units"] += 1
+            if unit["unit_index"] == 0:
+                timelines = [ObjectTimeline(unit, member, calibrations[unit["bundle"]]) for member in unit["members"]]
+            for name in chunks[unit["unit_id"]]:
+                row = scores.load(storage.join(scores_folder, name))
+                for second in seconds:
+                    seconds[second] += row[second][0].as_py()
+                for timeline, pieces in zip(timelines, _by_member(row, len(timelines)), strict=True):
+                    writers["frames"].write(timeline.push(*pieces))
+            if unit["unit_index"] == unit["unit_count"] - 1:
+                for timeline in timelines:
+                    finish(timeline)
+        files = [writer.publish(report, sweep_id, part) for writer in writers.values()]
+    rows = {file.table: file.rows for file in files}
+    counts |= {"frames": rows["frames"], "events": rows["events"]}
+    return PartResult(files, counts, **seconds)
+
+
+def _by_member(row: pa.Table, members: int) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[tuple[int, bytes]]]]:
+    """A score row taken apart by member: its info, its frames, its pictures."""
+    frames = scores.frames_of(row)
+    infos = row["members"][0].as_py()
+    pictures = row["thumbnails"][0].as_py()
+    for member in range(members):
+        if members == 1:
+            yield infos[0], frames, [(p["frame"], p["jpeg"]) for p in pictures]
+            continue
+        mine = frames["member"] == member
+        first = int(mine.argmax()) if mine.any() else 0
+        own = [(p["frame"] - first, p["jpeg"]) for p in pictures if mine[p["frame"]]]
+        yield infos[member], {name: values[mine] for name, values in frames.items()}, own
+
+
+class _TableWriter:
+    """Rows of one table into one Parquet file. Row groups depend on the rows alone, so that bytes repeat."""
+
+    def __init__(self, table: str, schema: pa.Schema, folder: str):
+        self._table, self._schema = table, schema
+        self._path = os.path.join(folder, f"{table}.parquet")
+        self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+        self._buffer: list[pa.Table] = []
+        self._buffered = self._rows = 0
+
+    def write(self, rows: pa.Table) -> None:
+        if rows.num_rows == 0:
+            return
+        self._buffer.append(rows)
+        self._buffered += rows.num_rows
+        if self._buffered >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def write_rows(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self.write(pa.Table.from_pylist(rows, schema=self._schema))
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self._writer.write_table(pa.concat_tables(self._buffer))
+            self._rows += self._buffered
+            self._buffer, self._buffered = [], 0
+
+    def publish(self, report: str, sweep_id: str, part: int) -> PartFile:
+        self._flush()
+        self._writer.close()
+        path = file_path(sweep_id, part)
+        with open(self._path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        storage.upload(self._path, storage.join(report, self._table, path))
+        return PartFile(self._table, path, os.path.getsize(self._path), self._rows, digest)

@@ -1,0 +1,170 @@
+"""From an archive to plan rows: lists, asks videos for their index in Ray tasks, and cuts units."""
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import ray
+
+from vadray import storage
+from vadray.archive.listing import list_archive
+from vadray.archive.objects import ArchiveObject
+from vadray.archive.plan import BundlePlan, Probed, plan_units
+from vadray.archive.routing import Route, route_of
+from vadray.config import ArchiveOptions
+from vadray.errors import RequestError, UnreadableMedia
+from vadray.media.isolation import IsolatedDecoder
+from vadray.media.probe import boundaries
+from vadray.media.request import Source
+from vadray.sweep.units import FrameShape
+
+PROBES_PER_TASK = 32
+TASKS_AHEAD = 16
+
+# (bundle index, object) → None to score it, or the row that an earlier sweep left
+Earlier = Callable[[int, ArchiveObject], dict[str, Any] | None]
+
+
+class Limits(Protocol):
+    """What planning reads of a command's options besides the archive."""
+
+    unit_images: int
+    decode_timeout_s: float
+    decode_memory_mib: int
+
+
+def plan_archive(
+    options: ArchiveOptions,
+    limits: Limits,
+    routes: Sequence[Route],
+    shapes: Sequence[FrameShape],
+    digests: Sequence[str],
+    strides: Sequence[int],
+    earlier: Earlier = lambda bundle, found: None,
+    skipped: Counter[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Rows of the plan without `part`, in plan order, streamed.
+
+    Args:
+        options: Archive, pattern, clips, since, until.
+        limits: Limits of decoding, and `unit_images`.
+        routes: Which bundle scores what.
+        shapes: By bundle.
+        digests: Scoring digests, by bundle.
+        strides: By bundle. A video is cut into units only where windows move by one frame: an index is in
+            decoding order and cannot promise that a cut falls on another stride's grid.
+        earlier: Tells of objects that an earlier sweep has scored.
+        skipped: Counts, by reason, of files that the listing left out.
+
+    Raises:
+        RequestError: The archive cannot be listed.
+    """
+    root = storage.absolute(options.archive)
+    has_video = any(route.kind == "video" for route in routes)
+    found = list_archive(
+        root,
+        pattern=options.pattern,
+        clips=options.clips and has_video,
+        since=instant("since", options.since),
+        until=instant("until", options.until),
+        skipped=skipped,
+    )
+    bundles = [
+        BundlePlan(digest, shape.chunk_frames, shape.lead_frames)
+        for digest, shape in zip(digests, shapes, strict=True)
+    ]
+    probed = _probed(found, root, routes, shapes, strides, limits, earlier)
+    return plan_units(probed, root=root, routes=routes, bundles=bundles, unit_images=limits.unit_images)
+
+
+def _probed(
+    found: Iterable[ArchiveObject],
+    root: str,
+    routes: Sequence[Route],
+    shapes: Sequence[FrameShape],
+    strides: Sequence[int],
+    limits: Limits,
+    earlier: Earlier,
+) -> Iterator[Probed]:
+    """Adds what the index says to videos that will be scored, in order and with few tasks under way."""
+    ahead: deque[tuple[list[Probed], ray.ObjectRef | None]] = deque()
+    for batch in _batched(found):
+        known: list[Probed] = []
+        wanted: list[tuple[int, ArchiveObject, FrameShape]] = []
+        for place, item in enumerate(batch):
+            bundle = route_of(item, routes, root)
+            before = earlier(bundle, item) if bundle is not None else None
+            if before is not None:
+                known.append(Probed(item, unchanged=True))
+                continue
+            known.append(Probed(item))
+            if bundle is not None and item.kind == "video" and strides[bundle] == 1 and item.error_type is None:
+                wanted.append((place, item, shapes[bundle]))
+        ahead.append((known, _probe.remote(wanted, limits.decode_timeout_s, limits.decode_memory_mib) if wanted else None))
+        if len(ahead) >= TASKS_AHEAD:
+            yield from _settled(*ahead.popleft())
+    while ahead:
+        yield from _settled(*ahead.popleft())
+
+
+def _batched(found: Iterable[ArchiveObject]) -> Iterator[list[ArchiveObject]]:
+    """`itertools.batched`, which Python 3.11 lacks."""
+    iterator = iter(found)
+    while batch := list(itertools.islice(iterator, PROBES_PER_TASK)):
+        yield batch
+
+
+def _settled(known: list[Probed], probes: "ray.ObjectRef | None") -> list[Probed]:
+    for place, item in ray.get(probes) if probes is not None else []:
+        known[place] = item
+    return known
+
+
+@ray.remote(num_cpus=0.5)
+def _probe(
+    wanted: list[tuple[int, ArchiveObject, FrameShape]], timeout_s: float, memory_mib: int
+) -> list[tuple[int, Probed]]:
+    results = []
+    with IsolatedDecoder(memory_bytes=memory_mib * 2**20, timeout_s=timeout_s) as decoder:
+        for place, item, shape in wanted:
+            results.append((place, probe_object(decoder, item, shape)))
+    return results
+
+
+def probe_object(decoder: IsolatedDecoder, item: ArchiveObject, shape: FrameShape) -> Probed:
+    """Where to cut a video. One whose header cannot be read, or must not be believed, is one streaming unit.
+
+    Whether it can be decoded at all is for the decoder to say: a bad header alone quarantines nothing.
+    """
+    tar = item.tar
+    source = Source(
+        uri=item.uri,
+        kind="video",
+        size=item.size,
+        shard_uri=tar.shard_uri if tar else None,
+        shard_offset=tar.offset if tar else None,
+    )
+    try:
+        probe = decoder.probe(source)
+    except UnreadableMedia:
+        return Probed(item)
+    if probe.error_type:
+        return Probed(item)
+    return Probed(item, boundaries(probe, shape.chunk_frames, shape.lead_frames), probe.frames_estimate)
+
+
+def instant(argument: str, text: str | None) -> datetime | None:
+    """An ISO date or time as an aware datetime; UTC where it names no zone.
+
+    Raises:
+        RequestError: It is not ISO 8601.
+    """
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise RequestError(f"{argument}: expected an ISO 8601 date or time as 2026-11-22, received {text!r}") from None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

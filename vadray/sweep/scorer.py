@@ -1,0 +1,136 @@
+"""Scores decoded frames on the device. The one place of the sweep that imports TensorFlow."""
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+from vadray.bundle import Bundle
+from vadray.detectors.localise import localise
+from vadray.errors import VadrayError
+from vadray.media.thumbnail import thumbnail
+
+BLOCK_FRAMES = 64  # frames scored by one call of the device
+MOMENT_FRAMES = 64  # at most one thumbnail in so many frames of video
+THUMBNAILS_PER_CHUNK = 8
+
+
+class Scorer:
+    """One bundle's detector on this process's device.
+
+    Args:
+        bundle: The bundle.
+        threads: CPU threads for TensorFlow; 0 lets it choose. It holds for the process, so the first scorer decides.
+        compile_for_device: Compile by XLA: worth it on a GPU only.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 0, compile_for_device: bool = False):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import tensorflow as tf
+
+        _configure(tf, threads)
+        self._detector = bundle.load_detector()
+        self.cell: int = self._detector.cell
+        self.context = bundle.context
+        self.is_video = bundle.kind == "video"
+        self._block = max(bundle.stride, BLOCK_FRAMES // bundle.stride * bundle.stride)
+        shape = (self.context + self._block, bundle.height, bundle.width, bundle.channels)
+        # one static shape: a second one would be traced and, on a GPU, compiled again
+        self._score = tf.function(
+            self._detector.score,
+            input_signature=[tf.TensorSpec(shape, tf.uint8)],
+            jit_compile=compile_for_device,
+            autograph=False,
+        )
+
+    def score(self, frames: np.ndarray, lead: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores frames.
+
+        Args:
+            frames: uint8 `[lead + n, height, width, channels]`.
+            lead: How many of the first frames are context only. With fewer than the windows need (an object's
+                beginning) the first frame is repeated: edge padding, the paper's step 7.
+
+        Returns:
+            `(score [n], error_map [n, rows, columns], mse [n])`, float32.
+
+        Raises:
+            VadrayError: A score is not finite.
+        """
+        count = len(frames) - lead
+        if count == 0:
+            return np.zeros(0, np.float32), np.zeros((0, 1, 1), np.float32), np.zeros(0, np.float32)
+        context = frames[max(lead - self.context, 0) : lead]
+        padding = np.repeat(frames[:1], self.context - len(context), axis=0)
+        parts = []
+        for start in range(0, count, self._block):
+            block = frames[lead + start : lead + min(start + self._block, count)]
+            tail = np.repeat(block[-1:], self._block - len(block), axis=0)
+            inputs = np.concatenate([padding, context, block, tail])
+            parts.append([np.asarray(value)[: len(block)] for value in self._score(inputs)])
+            seen = np.concatenate([padding, context, block])
+            padding, context = seen[:0], seen[len(seen) - self.context :]
+        score, error_map, mse = (np.concatenate(values) for values in zip(*parts, strict=True))
+        if not np.isfinite(score).all():
+            raise VadrayError(
+                f"expected finite scores, received {np.count_nonzero(~np.isfinite(score))} that are not: "
+                "the bundle's weights are damaged or its training diverged"
+            )
+        return score, error_map, mse
+
+    def thumbnails(
+        self, frames: np.ndarray, score: np.ndarray, boxes: np.ndarray
+    ) -> list[tuple[int, bytes]]:
+        """Pictures of the highest-scoring moments: pairs of an index into `frames` and a JPEG.
+
+        A moment is the highest of `MOMENT_FRAMES` consecutive frames of a video, or one image.
+
+        Args:
+            frames: uint8 `[n, height, width, channels]`, the scored frames.
+            score: float32 `[n]`.
+            boxes: int32 `[n, 4]` of (row, column, rows, columns), in cells.
+        """
+        step = MOMENT_FRAMES if self.is_video else 1
+        peaks = [start + int(score[start : start + step].argmax()) for start in range(0, len(score), step)]
+        peaks.sort(key=lambda index: (-score[index], index))
+        pictures = []
+        for index in sorted(peaks[:THUMBNAILS_PER_CHUNK]):
+            row, column, rows, columns = (int(value) * self.cell for value in boxes[index])
+            pictures.append((index, thumbnail(frames[index], (column, row, columns, rows))))
+        return pictures
+
+
+def to_picture_pixels(cells: np.ndarray, cell: int, detector_size: int, picture_size: Any) -> np.ndarray:
+    """Cell edges to pixels of the original picture.
+
+    Args:
+        cells: int `[n]`, edges (or, with 0.5 added, centres) in cells.
+        cell: Pixels of a cell in the detector's input.
+        detector_size: Rows or columns of the detector's input.
+        picture_size: Rows or columns of the original picture, a number or `[n]`.
+
+    Returns:
+        int32 `[n]`.
+    """
+    return np.floor(np.asarray(cells) * cell * np.asarray(picture_size) / detector_size).astype(np.int32)
+
+
+def timed_score(scorer: Scorer, frames: np.ndarray, lead: int) -> tuple[dict[str, Any], float]:
+    """Scores and localises. Returns arrays by name (score, mse, peaks, boxes) and the seconds it took."""
+    begun = time.perf_counter()
+    score, error_map, mse = scorer.score(frames, lead)
+    peaks, boxes = localise(error_map)
+    return {"score": score, "mse": mse, "peaks": peaks, "boxes": boxes}, time.perf_counter() - begun
+
+
+def _configure(tf: Any, threads: int) -> None:
+    """Threads and GPU memory can be set only before TensorFlow's first operation."""
+    if getattr(_configure, "done", False):
+        return
+    _configure.done = True  # type: ignore[attr-defined]
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)

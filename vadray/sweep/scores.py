@@ -1,0 +1,147 @@
+"""Unit scores: what one decoded and scored chunk of a unit leaves in storage, as one Parquet row.
+
+A unit is usually one chunk. A file whose length is not known beforehand is one unit of many chunks; the last one
+is marked in its name, so that a listing of names tells which units are complete.
+"""
+
+import io
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vadray import storage
+
+MEMBER = pa.struct(
+    [
+        ("status", pa.string()),  # scored, partial or quarantined
+        ("error_type", pa.string()),
+        ("error", pa.string()),
+        ("codec", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("frames_declared", pa.int64()),
+    ]
+)
+FRAME = pa.struct(
+    [
+        ("member", pa.int32()),
+        ("time_s", pa.float64()),
+        ("score", pa.float32()),
+        ("mse", pa.float32()),
+        ("peak_x", pa.int32()),
+        ("peak_y", pa.int32()),
+        ("box_x", pa.int32()),
+        ("box_y", pa.int32()),
+        ("box_w", pa.int32()),
+        ("box_h", pa.int32()),
+        ("brightness", pa.float32()),
+        ("sharpness", pa.float32()),
+        ("motion", pa.float32()),
+    ]
+)
+THUMBNAIL = pa.struct([("frame", pa.int32()), ("jpeg", pa.binary())])
+SCORES = pa.schema(
+    [
+        ("unit_id", pa.string()),
+        ("chunk", pa.int32()),
+        ("last", pa.bool_()),
+        ("members", pa.list_(MEMBER)),
+        ("frames", pa.list_(FRAME)),
+        ("thumbnails", pa.list_(THUMBNAIL)),  # `frame` indexes `frames`
+        ("decode_s", pa.float64()),
+        ("score_s", pa.float64()),
+    ]
+)
+FILE_NAME = re.compile(r"^([0-9a-f]+)\.(\d{5})(\.last)?\.parquet$")
+
+
+def scores_row(
+    unit_id: str,
+    chunk: int,
+    last: bool,
+    members: list[dict[str, Any]],
+    frames: dict[str, Any],
+    thumbnails: list[tuple[int, bytes]],
+    decode_s: float,
+    score_s: float,
+) -> pa.Table:
+    """One row of `SCORES`.
+
+    Args:
+        unit_id: The unit.
+        chunk: Number of the chunk within the unit, from 0.
+        last: Whether the unit ends with it.
+        members: A dict of `MEMBER`'s fields for each member of the unit.
+        frames: An array `[n]` for each of `FRAME`'s fields, in the order of frames.
+        thumbnails: Pairs of a frame's index and its JPEG.
+        decode_s: Seconds spent waiting for decoded frames.
+        score_s: Seconds spent scoring.
+    """
+    columns = [pa.array(frames[field.name], field.type) for field in FRAME]
+    count = len(columns[0])
+    values = pa.StructArray.from_arrays(columns, fields=list(FRAME))
+    return pa.table(
+        [
+            pa.array([unit_id]),
+            pa.array([chunk], pa.int32()),
+            pa.array([last]),
+            pa.array([members], pa.list_(MEMBER)),
+            pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), values),
+            pa.array([[{"frame": f, "jpeg": j} for f, j in thumbnails]], pa.list_(THUMBNAIL)),
+            pa.array([decode_s]),
+            pa.array([score_s]),
+        ],
+        schema=SCORES,
+    )
+
+
+def file_name(unit_id: str, chunk: int, last: bool) -> str:
+    return f"{unit_id}.{chunk:05d}{'.last' if last else ''}.parquet"
+
+
+def save(table: pa.Table, folder: str) -> None:
+    """Writes one row create-only: of two attempts at the same chunk the first one stands."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    name = file_name(table["unit_id"][0].as_py(), table["chunk"][0].as_py(), table["last"][0].as_py())
+    storage.create_bytes(storage.join(folder, name), sink.getvalue())
+
+
+def load(uri: str) -> pa.Table:
+    return pq.read_table(io.BytesIO(storage.read_bytes(uri)), schema=SCORES)
+
+
+def complete_units(names: Iterable[str]) -> dict[str, list[str]]:
+    """Units whose chunks are all there.
+
+    Args:
+        names: Names of score files, in any order.
+
+    Returns:
+        For each complete unit the names of its chunks in order.
+    """
+    chunks: dict[str, dict[int, str]] = {}
+    ends: dict[str, int] = {}
+    for name in names:
+        match = FILE_NAME.match(name)
+        if match is None:  # a temporary file that a killed writer left
+            continue
+        unit_id, chunk = match[1], int(match[2])
+        chunks.setdefault(unit_id, {})[chunk] = name
+        if match[3]:
+            ends[unit_id] = chunk
+    return {
+        unit_id: [chunks[unit_id][i] for i in range(end + 1)]
+        for unit_id, end in ends.items()
+        if all(i in chunks[unit_id] for i in range(end + 1))
+    }
+
+
+def frames_of(row: pa.Table) -> dict[str, Any]:
+    """Arrays `[n]` for each of `FRAME`'s fields of a one-row table."""
+    values = row["frames"].combine_chunks().flatten()
+    return {field.name: values.field(i).to_numpy(zero_copy_only=False) for i, field in enumerate(FRAME)}

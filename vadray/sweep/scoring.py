@@ -1,0 +1,112 @@
+"""Runs units through the stages on Ray Data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, Dataset
+
+from vadray.archive.plan import PLAN_SCHEMA
+from vadray.bundle import Bundle
+from vadray.config import ClusterOptions
+from vadray.sweep.cluster import ACTOR_CPUS, Pools, pools
+from vadray.sweep.stages import DecodeAndScoreStage, DecodeStage, ScoreStage, StageSettings
+from vadray.sweep.units import FrameShape
+
+MOST_BLOCKS = 2000
+CHUNK_BLOCK_BYTES = 32 * 2**20  # Ray's 128 MiB would hold back four chunks before the scorer sees the first
+
+
+def settings_for(
+    bundles: list[Bundle],
+    shapes: list[FrameShape],
+    options: ClusterOptions,
+    scores_folder: str | None,
+    thumbnails: bool,
+    threads: int = 0,
+    gpu: bool = False,
+) -> StageSettings:
+    """The stages' settings from bundles and options."""
+    return StageSettings(
+        bundles=tuple(bundle.uri for bundle in bundles),
+        shapes=tuple(shapes),
+        scores_folder=scores_folder,
+        thumbnails=thumbnails,
+        decode_timeout_s=options.decode_timeout_s,
+        decode_memory_mib=options.decode_memory_mib,
+        threads=threads,
+        gpu=gpu,
+    )
+
+
+def score_units(
+    units: pa.Table,
+    bundles: list[Bundle],
+    shapes: list[FrameShape],
+    options: ClusterOptions,
+    scores_folder: str | None,
+    thumbnails: bool,
+) -> Iterator[pa.Table]:
+    """Decodes and scores units, in no particular order.
+
+    Args:
+        units: Rows of the plan.
+        bundles: By the plan's `bundle` index.
+        shapes: Frames that each bundle wants.
+        options: Sizes of the pools, limits of decoding.
+        scores_folder: Where score files go. With None whole rows of scores come back.
+        thumbnails: Keep pictures of the highest-scoring moments.
+
+    Yields:
+        Tables of summaries (`stages.summary`) or of `scores.SCORES`.
+
+    Raises:
+        RequestError: The cluster cannot hold the actors asked for.
+        VadrayError: A score is not finite.
+    """
+    if units.num_rows == 0:
+        return
+    size = pools(options)
+    settings = settings_for(bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu)
+    scored = _stages(_dataset(units), settings, size, units.num_rows)
+    yield from scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+
+
+def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) -> Dataset:
+    common = {"fn_constructor_args": (settings,), "batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
+    device: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0.1} if size.gpu else {"num_cpus": ACTOR_CPUS}
+    decoders = ActorPoolStrategy(size=min(size.decode, units))
+    if size.fused:
+        return dataset.map_batches(DecodeAndScoreStage, compute=decoders, **common, **device)
+    chunks = dataset.map_batches(DecodeStage, compute=decoders, num_cpus=ACTOR_CPUS, **common)
+    return chunks.map_batches(ScoreStage, compute=ActorPoolStrategy(size=size.score), **common, **device)
+
+
+def decode_to_store(units: list[dict[str, Any]], shape: FrameShape, options: ClusterOptions) -> list[ray.ObjectRef]:
+    """Decodes units and leaves them in Ray's object store.
+
+    Returns:
+        References to tables of decoded chunks (`stages.pack`), in no particular order of units.
+    """
+    table = pa.Table.from_pylist([{**unit, "bundle": 0} for unit in units], schema=PLAN_SCHEMA)
+    actors = min(options.actors or max(1, int(ray.cluster_resources().get("CPU", 1) / ACTOR_CPUS)), len(units))
+    settings = settings_for([], [shape], options, None, False)
+    dataset = _dataset(table).map_batches(
+        DecodeStage,
+        fn_constructor_args=(settings,),
+        compute=ActorPoolStrategy(size=actors),
+        num_cpus=ACTOR_CPUS,
+        batch_size=None,
+        batch_format="pyarrow",
+    )
+    return dataset.materialize().to_arrow_refs()
+
+
+def _dataset(units: pa.Table) -> Dataset:
+    """Units as blocks, few enough to schedule and small enough to balance."""
+    rows = max(1, -(-units.num_rows // MOST_BLOCKS))
+    blocks = [units.slice(start, rows).combine_chunks() for start in range(0, units.num_rows, rows)]
+    dataset = ray.data.from_arrow(blocks)
+    dataset.context.target_max_block_size = CHUNK_BLOCK_BYTES
+    return dataset

@@ -1,0 +1,225 @@
+"""The stages of a sweep as callables for Ray Data: one row is one unit (or one chunk of it) all the way.
+
+    plan rows → DecodeStage → ScoreStage → summaries      with GPUs: a GPU never waits inside a decoder
+    plan rows → DecodeAndScoreStage → summaries           without: frames stay in the process
+
+The functions below the stages know nothing of Ray.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vadray.bundle import open_bundle
+from vadray.media.request import DecodedChunk, MemberInfo
+from vadray.sweep import scores
+from vadray.sweep.scorer import Scorer, timed_score, to_picture_pixels
+from vadray.sweep.units import FrameShape, UnitDecoder
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What the stages need, the same for every actor.
+
+    Args:
+        bundles: URIs, by the plan's `bundle` index.
+        shapes: What each bundle wants of the decoder.
+        scores_folder: Where score files go; None passes whole score rows on instead.
+        thumbnails: Keep pictures of the highest-scoring moments.
+        decode_timeout_s: Longest wait for the next frames of one file.
+        decode_memory_mib: Address space of a decoding process.
+        threads: CPU threads of a scorer, 0 for TensorFlow's choice.
+        gpu: Whether scorers have a GPU.
+    """
+
+    bundles: tuple[str, ...]
+    shapes: tuple[FrameShape, ...]
+    scores_folder: str | None
+    thumbnails: bool
+    decode_timeout_s: float
+    decode_memory_mib: int
+    threads: int
+    gpu: bool
+
+
+class DecodeStage:
+    """Plan rows in, decoded chunks out."""
+
+    def __init__(self, settings: StageSettings):
+        self._decoder = UnitDecoder(list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib)
+
+    def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
+        for unit in plan.to_pylist():
+            for chunk, decode_s in timed_chunks(self._decoder, unit):
+                yield pack(unit["unit_id"], unit["bundle"], chunk, decode_s)
+
+
+class ScoreStage:
+    """Decoded chunks in, score rows (or their summaries) out."""
+
+    def __init__(self, settings: StageSettings):
+        self._scoring = Scoring(settings)
+
+    def __call__(self, chunks: pa.Table) -> Iterator[pa.Table]:
+        for row in range(chunks.num_rows):
+            yield self._scoring.score(*unpack(chunks, row))
+
+
+class DecodeAndScoreStage:
+    """Plan rows in, score rows (or their summaries) out, in one process."""
+
+    def __init__(self, settings: StageSettings):
+        self._decoder = UnitDecoder(list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib)
+        self._scoring = Scoring(settings)
+
+    def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
+        for unit in plan.to_pylist():
+            for chunk, decode_s in timed_chunks(self._decoder, unit):
+                yield self._scoring.score(unit["unit_id"], unit["bundle"], chunk, decode_s)
+
+
+class Scoring:
+    """Scores chunks by the right bundle and hands the rows on. Detectors are loaded when first needed."""
+
+    def __init__(self, settings: StageSettings):
+        self._settings = settings
+        self._scorers: dict[int, Scorer] = {}
+
+    def score(self, unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:
+        if bundle not in self._scorers:
+            self._scorers[bundle] = Scorer(
+                open_bundle(self._settings.bundles[bundle]), self._settings.threads, self._settings.gpu
+            )
+        table = score_chunk(
+            self._scorers[bundle],
+            self._settings.shapes[bundle],
+            unit_id,
+            chunk,
+            decode_s,
+            self._settings.thumbnails,
+        )
+        if self._settings.scores_folder is None:
+            return table
+        scores.save(table, self._settings.scores_folder)
+        return summary(table)
+
+
+def score_chunk(
+    scorer: Scorer, shape: FrameShape, unit_id: str, chunk: DecodedChunk, decode_s: float, thumbnails: bool
+) -> pa.Table:
+    """One row of unit scores from one decoded chunk."""
+    result, score_s = timed_score(scorer, chunk.frames, chunk.lead)
+    widths = np.array([member.width for member in chunk.members], np.int32)[chunk.member]
+    heights = np.array([member.height for member in chunk.members], np.int32)[chunk.member]
+    rows, columns, boxes = result["peaks"][:, 0], result["peaks"][:, 1], result["boxes"]
+
+    def across(cells: Any) -> np.ndarray:
+        return to_picture_pixels(cells, scorer.cell, shape.width, widths)
+
+    def down(cells: Any) -> np.ndarray:
+        return to_picture_pixels(cells, scorer.cell, shape.height, heights)
+
+    left, top = across(boxes[:, 1]), down(boxes[:, 0])
+    frames = {
+        "member": chunk.member,
+        "time_s": chunk.time_s,
+        "score": result["score"],
+        "mse": result["mse"],
+        "peak_x": across(columns + 0.5),
+        "peak_y": down(rows + 0.5),
+        "box_x": left,
+        "box_y": top,
+        "box_w": across(boxes[:, 1] + boxes[:, 3]) - left,
+        "box_h": down(boxes[:, 0] + boxes[:, 2]) - top,
+        "brightness": chunk.brightness,
+        "sharpness": chunk.sharpness,
+        "motion": chunk.motion,
+    }
+    pictures = scorer.thumbnails(chunk.frames[chunk.lead :], result["score"], boxes) if thumbnails else []
+    members = [dataclasses.asdict(member) for member in chunk.members]
+    for member in members:
+        del member["frames"]  # counted from the scores at finalise
+    return scores.scores_row(unit_id, chunk.chunk, chunk.last, members, frames, pictures, decode_s, score_s)
+
+
+def summary(table: pa.Table) -> pa.Table:
+    """What the driver wants to know of a score row: small, so that it may travel."""
+    members = table["members"][0].as_py()
+    return pa.table(
+        {
+            "unit_id": table["unit_id"],
+            "last": table["last"],
+            "frames": pa.array([len(table["frames"][0])], pa.int64()),
+            "unreadable": pa.array([sum(m["status"] == "quarantined" for m in members)], pa.int64()),
+            "decode_s": table["decode_s"],
+            "score_s": table["score_s"],
+        }
+    )
+
+
+def timed_chunks(decoder: UnitDecoder, unit: dict[str, Any]) -> Iterator[tuple[DecodedChunk, float]]:
+    """Decoded chunks, each with the seconds spent waiting for it."""
+    chunks = decoder.decode(unit)
+    while True:
+        begun = time.perf_counter()
+        chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk, time.perf_counter() - begun
+
+
+def pack(unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:
+    """A decoded chunk as one row, its frames as one binary value."""
+    members = [dataclasses.asdict(member) for member in chunk.members]
+    floats = {name: getattr(chunk, name) for name in ("time_s", "brightness", "sharpness", "motion")}
+    return pa.table(
+        {
+            "unit_id": [unit_id],
+            "bundle": pa.array([bundle], pa.int32()),
+            "chunk": pa.array([chunk.chunk], pa.int32()),
+            "last": [chunk.last],
+            "lead": pa.array([chunk.lead], pa.int32()),
+            "shape": pa.array([list(chunk.frames.shape)], pa.list_(pa.int64())),
+            "frames": _binary(chunk.frames),
+            "member": pa.array([chunk.member], pa.list_(pa.int32())),
+            **{name: pa.array([value], pa.list_(pa.from_numpy_dtype(value.dtype))) for name, value in floats.items()},
+            "members": pa.array([members], pa.list_(_MEMBER_INFO)),
+            "decode_s": [decode_s],
+        }
+    )
+
+
+def unpack(table: pa.Table, row: int) -> tuple[str, int, DecodedChunk, float]:
+    """The inverse of `pack`; frames are a view of the row's memory."""
+
+    def array(name: str) -> np.ndarray:
+        return table[name][row].values.to_numpy(zero_copy_only=False)
+
+    buffer = table["frames"][row].as_buffer()
+    chunk = DecodedChunk(
+        member=array("member"),
+        chunk=table["chunk"][row].as_py(),
+        last=table["last"][row].as_py(),
+        lead=table["lead"][row].as_py(),
+        frames=np.frombuffer(buffer, np.uint8).reshape(table["shape"][row].as_py()),
+        time_s=array("time_s"),
+        brightness=array("brightness"),
+        sharpness=array("sharpness"),
+        motion=array("motion"),
+        members=tuple(MemberInfo(**member) for member in table["members"][row].as_py()),
+    )
+    return table["unit_id"][row].as_py(), table["bundle"][row].as_py(), chunk, table["decode_s"][row].as_py()
+
+
+def _binary(frames: np.ndarray) -> pa.Array:
+    """One binary value over the frames' own memory: `pa.array([bytes])` would copy tens of MiB twice."""
+    offsets = pa.py_buffer(np.array([0, frames.nbytes], np.int64))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(np.ascontiguousarray(frames))])
+
+
+_MEMBER_INFO = pa.struct([*scores.MEMBER, ("frames", pa.int64())])

@@ -1,0 +1,160 @@
+"""From a plan row to decoded chunks, whatever is wrong with the file."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vadray.bundle import Bundle
+from vadray.config import frames_in_mib
+from vadray.errors import UnreadableMedia
+from vadray.media.isolation import IsolatedDecoder
+from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo, Source
+
+
+@dataclass(frozen=True)
+class FrameShape:
+    """What a bundle wants of the decoder.
+
+    Args:
+        height: Rows.
+        width: Columns.
+        channels: 1 or 3.
+        lead_frames: Frames of context before the first scored one, at least 1 (for the motion figure).
+        chunk_frames: Most scored frames in a chunk, a multiple of the stride.
+        clip_fps: Frames per second to assume for folders of numbered frames.
+    """
+
+    height: int
+    width: int
+    channels: int
+    lead_frames: int
+    chunk_frames: int
+    clip_fps: float = 25.0
+
+
+def frame_shape(bundle: Bundle, unit_frames: int | None, clip_fps: float) -> FrameShape:
+    """The frames that `bundle` scores, in units of `unit_frames` (default: what fits 32 MiB)."""
+    frames = unit_frames or frames_in_mib(bundle.height, bundle.width, bundle.channels)
+    return FrameShape(
+        height=bundle.height,
+        width=bundle.width,
+        channels=bundle.channels,
+        lead_frames=max(bundle.context, 1),
+        chunk_frames=max(bundle.stride, frames // bundle.stride * bundle.stride),
+        clip_fps=clip_fps,
+    )
+
+
+class UnitDecoder:
+    """Decodes units in a child process that may crash, hang or grow without harm.
+
+    Args:
+        shapes: A shape for each bundle, by the plan's `bundle` index.
+        timeout_s: Longest wait for the next frames.
+        memory_mib: Address space of the child.
+    """
+
+    def __init__(self, shapes: list[FrameShape], timeout_s: float, memory_mib: int):
+        self._shapes = shapes
+        self._decoder = IsolatedDecoder(memory_bytes=memory_mib * 2**20, timeout_s=timeout_s)
+
+    def close(self) -> None:
+        self._decoder.close()
+
+    def decode(self, unit: dict[str, Any]) -> Iterator[DecodedChunk]:
+        """Chunks of a unit, the final one with `last=True`; what went wrong is in their `members`.
+
+        Args:
+            unit: A row of the plan as a dict.
+        """
+        request = decode_request(unit, self._shapes[unit["bundle"]])
+        if len(request.sources) == 1:
+            yield from self._decode_one(request)
+            return
+        try:
+            yield from list(self._decoder.decode(request))
+        except UnreadableMedia:
+            # one picture took the whole group down: find it, and score the others
+            alone = [dataclasses.replace(request, sources=(source,)) for source in request.sources]
+            yield _join([list(self._decode_one(single)) for single in alone])
+
+    def _decode_one(self, request: DecodeRequest) -> Iterator[DecodedChunk]:
+        info, next_chunk = MemberInfo(), 0
+        try:
+            for chunk in self._decoder.decode(request):
+                info, next_chunk = chunk.members[0], chunk.chunk + 1
+                yield chunk
+        except UnreadableMedia as error:
+            status = "partial" if info.frames else "quarantined"
+            info = dataclasses.replace(info, status=status, error_type=error.error_type, error=error.message)
+            yield _empty(request, next_chunk, info)
+
+
+def decode_request(unit: dict[str, Any], shape: FrameShape) -> DecodeRequest:
+    """The request that a plan row stands for."""
+    sources = tuple(
+        Source(
+            uri=member["object_uri"],
+            kind=unit["kind"],
+            size=member["bytes"],
+            clip_prefix=member["clip_prefix"],
+            clip_digits=member["clip_digits"],
+            clip_suffix=member["clip_suffix"],
+            clip_first=member["clip_first"],
+            clip_count=member["clip_count"],
+            clip_fps=shape.clip_fps,
+            shard_uri=member["shard_uri"],
+            shard_offset=member["shard_offset"],
+        )
+        for member in unit["members"]
+    )
+    return DecodeRequest(
+        sources=sources,
+        height=shape.height,
+        width=shape.width,
+        channels=shape.channels,
+        lead_frames=shape.lead_frames,
+        chunk_frames=shape.chunk_frames,
+        start_pts=unit["start_pts"],
+        lead_pts=unit["lead_pts"],
+        end_pts=unit["end_pts"],
+    )
+
+
+def _empty(request: DecodeRequest, chunk: int, info: MemberInfo) -> DecodedChunk:
+    nothing = np.zeros(0, np.float32)
+    return DecodedChunk(
+        member=np.zeros(0, np.int32),
+        chunk=chunk,
+        last=True,
+        lead=0,
+        frames=np.zeros((0, request.height, request.width, request.channels), np.uint8),
+        time_s=np.zeros(0, np.float64),
+        brightness=nothing,
+        sharpness=nothing,
+        motion=nothing,
+        members=(info,),
+    )
+
+
+def _join(decoded: list[list[DecodedChunk]]) -> DecodedChunk:
+    """One chunk of images from one list of chunks for each image."""
+    chunks = [chunk for chunks in decoded for chunk in chunks]
+    member = [
+        np.full(len(chunk.time_s), index, np.int32) for index, chunks in enumerate(decoded) for chunk in chunks
+    ]
+    return DecodedChunk(
+        member=np.concatenate(member),
+        chunk=0,
+        last=True,
+        lead=0,
+        frames=np.concatenate([chunk.frames for chunk in chunks]),
+        time_s=np.concatenate([chunk.time_s for chunk in chunks]),
+        brightness=np.concatenate([chunk.brightness for chunk in chunks]),
+        sharpness=np.concatenate([chunk.sharpness for chunk in chunks]),
+        motion=np.concatenate([chunk.motion for chunk in chunks]),
+        members=tuple(chunks[-1].members[0] for chunks in decoded),
+    )

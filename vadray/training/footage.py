@@ -1,0 +1,155 @@
+"""Normal footage for training: decoded once, split by video, cut into windows."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from vadray.config import ClusterOptions
+from vadray.errors import RequestError
+from vadray.sweep import scoring
+from vadray.sweep.units import FrameShape
+from vadray.training.feed import Samples
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Units to learn from and units held out.
+
+    Args:
+        train: Plan rows.
+        held_out: Plan rows of other videos (or images), for validation and calibration.
+        by: What was kept together: "video", "image", or "unit" (ranges of the only video).
+    """
+
+    train: list[dict[str, Any]]
+    held_out: list[dict[str, Any]]
+    by: str
+
+
+def split(units: list[dict[str, Any]], share: float, seed: int) -> Split:
+    """Holds out a share of the videos: neighbouring frames of one video on both sides would leak.
+
+    A single video is split by its units, that is by ranges of time; images one by one.
+
+    Args:
+        units: Planned rows of the plan, in its order.
+        share: Of the videos (or images) to hold out, above 0 and below 1.
+        seed: Of the choice.
+
+    Raises:
+        RequestError: There is nothing to split: one video without an index, or one image.
+    """
+    random = np.random.default_rng([seed, 0x5EED])
+    if units[0]["kind"] == "image":
+        members = [(unit, member) for unit in units for member in unit["members"]]
+        chosen = _choose(len(members), share, random, "image")
+        sides: tuple[list, list] = ([], [])
+        for side, wanted in ((0, False), (1, True)):
+            picked = [pair for pair, held in zip(members, chosen, strict=True) if held == wanted]
+            sides[side].extend(_image_units(picked))
+        return Split(*sides, by="image")
+    videos = sorted({unit["members"][0]["object_uri"] for unit in units})
+    by = "video" if len(videos) > 1 else "unit"
+    keys = videos if by == "video" else [unit["unit_id"] for unit in units]
+    chosen = _choose(len(keys), share, random, by)
+    held = {key for key, is_held in zip(keys, chosen, strict=True) if is_held}
+
+    def is_held_out(unit: dict[str, Any]) -> bool:
+        return (unit["members"][0]["object_uri"] if by == "video" else unit["unit_id"]) in held
+
+    return Split([u for u in units if not is_held_out(u)], [u for u in units if is_held_out(u)], by)
+
+
+def _choose(count: int, share: float, random: np.random.Generator, of: str) -> np.ndarray:
+    if count < 2:
+        raise RequestError(
+            f"archive: expected at least two {of}s of normal footage (one to learn from, one held out), or one video "
+            f"long enough for two units; received {count}"
+        )
+    held = np.zeros(count, bool)
+    held[random.permutation(count)[: min(max(1, round(count * share)), count - 1)]] = True
+    return held
+
+
+def _image_units(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Regroups images: the first row of the plan that they come from lends its other columns."""
+    by_unit: dict[str, dict[str, Any]] = {}
+    for unit, member in pairs:
+        row = by_unit.setdefault(unit["unit_id"], {**unit, "members": []})
+        row["members"].append(member)
+    return list(by_unit.values())
+
+
+def load(
+    units: list[dict[str, Any]], shape: FrameShape, window: int, step: int, options: ClusterOptions, say: Say
+) -> tuple[Samples, int]:
+    """Decodes units into the object store and cuts windows.
+
+    Args:
+        units: Plan rows.
+        shape: Frames wanted.
+        window: Frames of a window.
+        step: Frames between the starts of windows.
+        options: Size of the decoding pool, limits.
+        say: Where to tell of unreadable files.
+
+    Returns:
+        The samples, in the order of `units`, and the number of frames decoded.
+    """
+    chunks = scoring.decode_to_store(units, shape, options)
+    order = {unit["unit_id"]: number for number, unit in enumerate(units)}
+    located = [
+        (order[row["unit_id"]], row["chunk"], number, place, row["frames"], row["lead"])
+        for number, rows in enumerate(ray.get([_describe.remote(chunk) for chunk in chunks]))
+        for place, row in enumerate(rows)
+    ]
+    for rows in ray.get([_unreadable.remote(chunk) for chunk in chunks]):
+        for uri_error in rows:
+            say(f"not used for training: {uri_error}")
+    places: list[tuple[int, int, int]] = []
+    frames = 0
+    for _, _, number, place, count, lead in sorted(located):
+        frames += count - lead
+        if count == 0:
+            continue
+        places += [(number, place, start) for start in range(0, max(count - window, 0) + 1, step)]
+    return Samples(chunks, np.array(places, np.int64).reshape(-1, 3), window), frames
+
+
+@ray.remote(num_cpus=0.1)
+def _describe(chunks: pa.Table) -> list[dict[str, int]]:
+    return [
+        {
+            "unit_id": chunks["unit_id"][row].as_py(),
+            "chunk": chunks["chunk"][row].as_py(),
+            "lead": chunks["lead"][row].as_py(),
+            "frames": chunks["shape"][row].as_py()[0],
+        }
+        for row in range(chunks.num_rows)
+    ]
+
+
+@ray.remote(num_cpus=0.1)
+def _unreadable(chunks: pa.Table) -> list[str]:
+    return [
+        f"{member['error_type']}: {member['error']}"
+        for members in chunks["members"].to_pylist()
+        for member in members
+        if member["status"] == "quarantined"
+    ]
+
+
+def fingerprint(units: list[dict[str, Any]]) -> str:
+    """Names the footage: a digest over every object's URI and version."""
+    digest = hashlib.blake2b(digest_size=16)
+    for unit in units:
+        for member in unit["members"]:
+            digest.update(f"{member['object_uri']}\0{member['etag']}\0".encode())
+    return digest.hexdigest()

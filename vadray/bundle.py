@@ -50,7 +50,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """"image" or "video"."""
+        """ "image" or "video"."""
         return self.info["detector"]["kind"]
 
     @property
@@ -114,9 +114,13 @@ def open_bundle(uri: str) -> Bundle:
         info = json.loads(content)
         version, files = info["schema_version"], info["files"]
     except (FileNotFoundError, NotADirectoryError):
-        raise RequestError(f"bundle {uri}: expected a bundle (a folder with bundle.json), found none") from None
+        raise RequestError(
+            f"bundle {uri}: expected a bundle (a folder with bundle.json), found none"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"bundle {uri}: bundle.json is not what `vadray train` writes: {error!r}") from None
+        raise RequestError(
+            f"bundle {uri}: bundle.json is not what `vadray train` writes: {error!r}"
+        ) from None
     if version != SCHEMA_VERSION:
         raise RequestError(f"bundle {uri}: expected schema version {SCHEMA_VERSION}, received {version}")
     for name, expected in files.items():
@@ -127,7 +131,9 @@ def open_bundle(uri: str) -> Bundle:
         except FileNotFoundError:
             raise RequestError(f"bundle {uri}: {name} is missing") from None
         if received != expected:
-            raise RequestError(f"bundle {uri}: {name} was changed: expected SHA-256 {expected}, received {received}")
+            raise RequestError(
+                f"bundle {uri}: {name} was changed: expected SHA-256 {expected}, received {received}"
+            )
     return Bundle(uri, info, sha256(content))
 
 
@@ -158,7 +164,11 @@ def write_bundle(
         detector.save(os.path.join(folder, "model.keras"))
         files = {**pictures, "model.keras": Path(folder, "model.keras").read_bytes()}
     weights = weights_digest(detector)
-    own = {key: value for key, value in detector.get_config().items() if key not in ("name", "dtype", "trainable")}
+    own = {
+        key: value
+        for key, value in detector.get_config().items()
+        if key not in ("name", "dtype", "trainable")
+    }
     preprocessing = {
         "height": detector.height,
         "width": detector.width,
@@ -187,7 +197,11 @@ def write_bundle(
 
 
 def recalibrate(
-    bundle: Bundle, calibration: Calibration, out: str | None, provenance: dict[str, Any], overwrite: bool = False
+    bundle: Bundle,
+    calibration: Calibration,
+    out: str | None,
+    provenance: dict[str, Any],
+    overwrite: bool = False,
 ) -> Bundle:
     """Writes the same detector with another calibration, in place (`out` None) or to `out`."""
     files = {
@@ -238,7 +252,9 @@ def require_free(out: str, overwrite: bool) -> None:
         if not overwrite:
             raise RequestError(f"out: there is a bundle at {out}; choose another, or say overwrite=true")
     elif not storage.is_s3(out) and os.path.exists(out) and (not os.path.isdir(out) or os.listdir(out)):
-        raise RequestError(f"out: expected a new folder or a bundle, received {out}, which holds something else")
+        raise RequestError(
+            f"out: expected a new folder or a bundle, received {out}, which holds something else"
+        )
 
 
 def weights_digest(detector: "Detector") -> str:

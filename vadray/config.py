@@ -21,21 +21,35 @@ class ArchiveOptions(Options):
     pattern: str | None = Field(
         None, description="where camera and time stand in paths, as {camera}/{captured_at:%Y-%m-%d}/{...}"
     )
-    clips: bool = Field(True, description="folders of numbered pictures are clips when a video detector is used")
-    since: str | None = Field(None, description="only objects captured (or else modified) at or after this ISO time, UTC")
-    until: str | None = Field(None, description="only objects captured (or else modified) before this ISO time, UTC")
+    clips: bool = Field(
+        True, description="folders of numbered pictures are clips when a video detector is used"
+    )
+    since: str | None = Field(
+        None, description="only objects captured (or else modified) at or after this ISO time, UTC"
+    )
+    until: str | None = Field(
+        None, description="only objects captured (or else modified) before this ISO time, UTC"
+    )
 
 
 class ClusterOptions(Options):
     actors: int | None = Field(None, ge=1, description="decode actors; default: what the cluster's CPUs hold")
-    gpus: int | None = Field(None, ge=0, description="GPU score actors; default: the cluster's GPUs, 0 scores on CPU")
-    fuse: bool | None = Field(None, description="decode and score in one actor; default: only where no GPU scores")
-    decode_timeout_s: float = Field(120.0, gt=0, description="longest wait for the next decoded frames of one file")
+    gpus: int | None = Field(
+        None, ge=0, description="GPU score actors; default: the cluster's GPUs, 0 scores on CPU"
+    )
+    fuse: bool | None = Field(
+        None, description="decode and score in one actor; default: only where no GPU scores"
+    )
+    decode_timeout_s: float = Field(
+        120.0, gt=0, description="longest wait for the next decoded frames of one file"
+    )
     decode_memory_mib: int = Field(4096, ge=256, description="address space of one decoding process")
 
 
 class UnitOptions(Options):
-    unit_frames: int | None = Field(None, ge=1, description="frames of a unit; default: what fits 32 MiB decoded")
+    unit_frames: int | None = Field(
+        None, ge=1, description="frames of a unit; default: what fits 32 MiB decoded"
+    )
     clip_fps: float = Field(25.0, gt=0, description="frames per second of folders of numbered frames")
     unit_images: int = Field(64, ge=1, description="most images in a unit")
 
@@ -58,23 +72,35 @@ class TrainOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptio
     detector: str = Field(description="name of the detector; see `vadray models`")
     out: str = Field(description="where the bundle is written")
     overwrite: bool = Field(False, description="replace a bundle that is already there")
-    size: tuple[int, int] | None = Field(None, description="rows and columns of the detector's input, as 128,192")
+    size: tuple[int, int] | None = Field(
+        None, description="rows and columns of the detector's input, as 128,192"
+    )
     channels: Literal[1, 3] = Field(1, description="1 grey, 3 RGB")
     window: int | None = Field(None, ge=1, description="frames that the detector sees at once")
     stride: int = Field(1, ge=1, description="frames by which windows move while scoring")
     temporal: str | None = Field(None, description="model of time, where the detector has a choice")
-    units: int | None = Field(None, ge=1, description="hidden units of the temporal layers, where it has them")
-    target: Literal["reconstruction"] = Field("reconstruction", description="what the detector learns to produce")
+    units: int | None = Field(
+        None, ge=1, description="hidden units of the temporal layers, where it has them"
+    )
+    target: Literal["reconstruction"] = Field(
+        "reconstruction", description="what the detector learns to produce"
+    )
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(32, ge=1, description="windows in a step, over all workers")
     learning_rate: float = Field(0.001, gt=0)
     seed: int = Field(0, description="of weights, shuffling and the validation split")
-    validation: float = Field(0.2, gt=0, lt=1, description="share of videos (or images) held out, for validation and calibration")
+    validation: float = Field(
+        0.2, gt=0, lt=1, description="share of videos (or images) held out, for validation and calibration"
+    )
     patience: int = Field(8, ge=1, description="epochs without improvement before training stops early")
-    window_step: int | None = Field(None, ge=1, description="frames between training windows; default: half a window")
+    window_step: int | None = Field(
+        None, ge=1, description="frames between training windows; default: half a window"
+    )
     steps_per_epoch: int | None = Field(None, ge=1, description="cap on the steps of an epoch")
     workers: int = Field(1, ge=1, description="data-parallel training workers")
-    worker_cpus: float | None = Field(None, gt=0, description="CPUs of each worker; default: leaves some for the feed")
+    worker_cpus: float | None = Field(
+        None, gt=0, description="CPUs of each worker; default: leaves some for the feed"
+    )
     max_failures: int = Field(3, ge=0, description="restarts from the last checkpoint after a worker dies")
 
     @field_validator("size", mode="before")
@@ -92,19 +118,33 @@ class Route(Options):
     """Which objects a bundle scores."""
 
     path: str = Field(description="the bundle")
-    kind: Literal["image", "video"] | None = Field(None, description="default: what the bundle's detector scores")
+    kind: Literal["image", "video"] | None = Field(
+        None, description="default: what the bundle's detector scores"
+    )
     camera: str | None = Field(None, description="glob on the camera")
     pattern: str | None = Field(None, description="glob on the path within the archive")
 
 
 class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
-    bundle: list[Route] = Field(min_length=1, description="one or several bundles; the first that fits an object scores it")
+    bundle: list[Route] = Field(
+        min_length=1, description="one or several bundles; the first that fits an object scores it"
+    )
     out: str = Field(description="where the report is")
-    sweep_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="default: from archive, date and bundles")
-    all: bool = Field(False, description="also score objects that an earlier sweep has scored with the same bundle")
+    sweep_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="default: from archive, date and bundles",
+    )
+    all: bool = Field(
+        False, description="also score objects that an earlier sweep has scored with the same bundle"
+    )
     retry_quarantined: bool = Field(False, description="also try again what an earlier sweep has quarantined")
     dry_run: bool = Field(False, description="plan, say what would be done, and write nothing")
-    max_quarantined: float = Field(0.05, ge=0, description="share (below 1) or count of quarantined objects beyond which the exit status is 3")
+    max_quarantined: float = Field(
+        0.05,
+        ge=0,
+        description="share (below 1) or count of quarantined objects beyond which the exit status is 3",
+    )
     thumbnails: bool = Field(True, description="keep a small picture of each event's peak")
 
     @field_validator("bundle", mode="before")
@@ -112,6 +152,10 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
     def _listed(cls, value: Any) -> Any:
         entries = value if isinstance(value, list) else [value]
         return [{"path": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+class PlanOptions(SweepOptions):
+    out: str = Field("report", description="the report whose earlier sweeps tell what is unchanged")
 
 
 class VerifyOptions(Options):
@@ -125,7 +169,9 @@ class ReportOptions(VerifyOptions):
 
 class EvaluateOptions(ClusterOptions, UnitOptions):
     bundle: str = Field(description="bundle to evaluate")
-    dataset: str = Field(description="labelled set: a folder with labels.json, or test/good and test/<defect> pictures")
+    dataset: str = Field(
+        description="labelled set: a folder with labels.json, or test/good and test/<defect> pictures"
+    )
     out: str | None = Field(None, description="folder for evaluation.json, evaluation.md and plots")
     pattern: str | None = Field(None, description="where camera and time stand in paths")
 
@@ -171,7 +217,9 @@ def parse(options: type[OptionsType], config: str | None, overrides: dict[str, A
     try:
         return options.model_validate(values)
     except ValidationError as error:
-        raise RequestError("\n".join(_explain(options, problem, names) for problem in error.errors())) from None
+        raise RequestError(
+            "\n".join(_explain(options, problem, names) for problem in error.errors())
+        ) from None
 
 
 def _explain(options: type[Options], problem: Any, names: list[str]) -> str:
@@ -189,8 +237,17 @@ def _explain(options: type[Options], problem: Any, names: list[str]) -> str:
 def type_name(field: Any) -> str:
     """The expected type of a field, as a person would write it."""
     annotation = field.annotation if field else None
-    text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
-    for long, short in (("typing.", ""), ("vadray.config.", ""), ("NoneType", "None"), ("Literal", "one of ")):
+    text = (
+        annotation.__name__
+        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
+        else str(annotation)
+    )
+    for long, short in (
+        ("typing.", ""),
+        ("vadray.config.", ""),
+        ("NoneType", "None"),
+        ("Literal", "one of "),
+    ):
         text = text.replace(long, short)
     return text
 
@@ -211,7 +268,9 @@ def read_yaml(uri: str) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise RequestError(f"--config {uri}: expected a mapping of key: value, received {type(values).__name__}")
+        raise RequestError(
+            f"--config {uri}: expected a mapping of key: value, received {type(values).__name__}"
+        )
     return values
 
 
@@ -230,7 +289,11 @@ def parse_pair(text: str) -> tuple[str, Any]:
 def parse_value(key: str, value: str) -> Any:
     """One value from the command line. Dates stay text: YAML would turn 2026-11-22 into a date."""
     try:
-        parsed = yaml.load(value, Loader=yaml.BaseLoader) if not value.startswith(("[", "{")) else yaml.safe_load(value)
+        parsed = (
+            yaml.load(value, Loader=yaml.BaseLoader)
+            if not value.startswith(("[", "{"))
+            else yaml.safe_load(value)
+        )
     except yaml.YAMLError as error:
         raise RequestError(f"{key}: expected a YAML value, received {value!r} ({error})") from None
     return None if parsed in ("", "null", "~") else parsed
@@ -239,4 +302,3 @@ def parse_value(key: str, value: str) -> Any:
 def frames_in_mib(height: int, width: int, channels: int, mib: int = 32) -> int:
     """Frames of `height` x `width` x `channels` bytes that fit `mib` MiB; at least 16."""
     return max(16, mib * 2**20 // (height * width * channels))
-

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from urllib.parse import unquote
 
 from vadray.errors import RequestError

@@ -52,7 +52,9 @@ class Detector(keras.Model):
                     f"of `cell`={cell}. Received: {argument}={value}"
                 )
         if channels not in (1, 3):
-            raise RequestError(f"Argument `channels` must be 1 (grey) or 3 (RGB). Received: channels={channels}")
+            raise RequestError(
+                f"Argument `channels` must be 1 (grey) or 3 (RGB). Received: channels={channels}"
+            )
         if window < 1 or not 1 <= stride <= window:
             raise RequestError(
                 "Arguments `window` and `stride` must fulfil 1 <= stride <= window. "

@@ -25,7 +25,7 @@ def localise(error_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     neighbours = np.ones((3, 3), int)
     for index, (row, column) in enumerate(peaks):
         labels, _ = ndimage.label(error_map[index] >= BOX_LEVEL * error_map[index, row, column], neighbours)
-        vertical, horizontal = ndimage.find_objects(labels == labels[row, column])[0]
+        vertical, horizontal = ndimage.find_objects((labels == labels[row, column]).astype(np.int8))[0]
         boxes[index] = (
             vertical.start,
             horizontal.start,

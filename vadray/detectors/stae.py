@@ -87,7 +87,8 @@ class SpatiotemporalAutoencoder(Detector):
         self.squeeze = keras.layers.Dense(units, name="squeeze")
         # unrolled: a window is short, and a while-loop costs more than its steps on a CPU
         self.recurrent = [
-            keras.layers.LSTM(units, return_sequences=True, unroll=True, name=f"lstm_{i}") for i in range(layers)
+            keras.layers.LSTM(units, return_sequences=True, unroll=True, name=f"lstm_{i}")
+            for i in range(layers)
         ]
         self.expand = keras.layers.Dense(code_size, activation="relu", name="expand")
         self.unflatten = keras.layers.Reshape(self.code_shape)

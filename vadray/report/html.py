@@ -118,10 +118,10 @@ def _tiles(commit: dict[str, Any], events: Events, objects: Objects) -> list[tup
         (_number(status["skipped"]), "skipped", ""),
     ]
     if objects.footage_s > 0:
-        tiles.append((_seconds(objects.footage_s), "of footage", ""))
+        tiles.append((_duration(objects.footage_s), "of footage", ""))
     wall_s = commit.get("wall_s")
     if wall_s:
-        tiles.append((_seconds(wall_s), "wall time", ""))
+        tiles.append((_duration(wall_s), "wall time", ""))
         tiles.append((_number(round(objects.frames_scored / wall_s)), "frames a second", ""))
     return tiles
 
@@ -178,6 +178,13 @@ def _seconds(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _duration(seconds: float) -> str:
+    """`50.0 s`, `1.2 min`, `26.1 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _number(value: float) -> str:

@@ -39,13 +39,14 @@ def connected() -> Iterator[None]:
     already = ray.is_initialized()
     if not already:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, here and in workers
         quiet = {"logging_level": logging.WARNING, "log_to_driver": True}
         if "RAY_ADDRESS" in os.environ:
             ray.init(**quiet)
         else:
-            # "local", or a stale temporary directory would join a cluster that is no more
-            ray.init("local", **quiet)
+            # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
+            # a training worker and its feed each need one
+            ray.init("local", num_cpus=max(2, os.cpu_count() or 2), **quiet)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

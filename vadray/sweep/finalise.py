@@ -62,7 +62,8 @@ def finalise_part(
         calibrations: By the plan's `bundle` index.
     """
     counts = dict.fromkeys(
-        ("objects", "scored", "partial", "quarantined", "unchanged", "skipped", "frames", "events", "units"), 0
+        ("objects", "scored", "partial", "quarantined", "unchanged", "skipped", "frames", "events", "units"),
+        0,
     )
     seconds = {"decode_s": 0.0, "score_s": 0.0}
     with tempfile.TemporaryDirectory(prefix="vadray-part-") as folder:
@@ -85,7 +86,9 @@ def finalise_part(
                 continue
             counts["units"] += 1
             if unit["unit_index"] == 0:
-                timelines = [ObjectTimeline(unit, member, calibrations[unit["bundle"]]) for member in unit["members"]]
+                timelines = [
+                    ObjectTimeline(unit, member, calibrations[unit["bundle"]]) for member in unit["members"]
+                ]
             for name in chunks[unit["unit_id"]]:
                 row = scores.load(storage.join(scores_folder, name))
                 for second in seconds:
@@ -101,7 +104,9 @@ def finalise_part(
     return PartResult(files, counts, **seconds)
 
 
-def _by_member(row: pa.Table, members: int) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[tuple[int, bytes]]]]:
+def _by_member(
+    row: pa.Table, members: int
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[tuple[int, bytes]]]]:
     """A score row taken apart by member: its info, its frames, its pictures."""
     frames = scores.frames_of(row)
     infos = row["members"][0].as_py()

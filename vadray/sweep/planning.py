@@ -23,8 +23,8 @@ from vadray.sweep.units import FrameShape
 PROBES_PER_TASK = 32
 TASKS_AHEAD = 16
 
-# (bundle index, object) → None to score it, or the row that an earlier sweep left
-Earlier = Callable[[int, ArchiveObject], dict[str, Any] | None]
+# (bundle index, object) → whether an earlier sweep has dealt with this version of it
+Earlier = Callable[[int, ArchiveObject], bool]
 
 
 class Limits(Protocol):
@@ -42,7 +42,7 @@ def plan_archive(
     shapes: Sequence[FrameShape],
     digests: Sequence[str],
     strides: Sequence[int],
-    earlier: Earlier = lambda bundle, found: None,
+    earlier: Earlier = lambda bundle, found: False,
     skipped: Counter[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of the plan without `part`, in plan order, streamed.
@@ -95,14 +95,23 @@ def _probed(
         wanted: list[tuple[int, ArchiveObject, FrameShape]] = []
         for place, item in enumerate(batch):
             bundle = route_of(item, routes, root)
-            before = earlier(bundle, item) if bundle is not None else None
-            if before is not None:
+            if bundle is not None and earlier(bundle, item):
                 known.append(Probed(item, unchanged=True))
                 continue
             known.append(Probed(item))
-            if bundle is not None and item.kind == "video" and strides[bundle] == 1 and item.error_type is None:
+            if (
+                bundle is not None
+                and item.kind == "video"
+                and strides[bundle] == 1
+                and item.error_type is None
+            ):
                 wanted.append((place, item, shapes[bundle]))
-        ahead.append((known, _probe.remote(wanted, limits.decode_timeout_s, limits.decode_memory_mib) if wanted else None))
+        ahead.append(
+            (
+                known,
+                _probe.remote(wanted, limits.decode_timeout_s, limits.decode_memory_mib) if wanted else None,
+            )
+        )
         if len(ahead) >= TASKS_AHEAD:
             yield from _settled(*ahead.popleft())
     while ahead:
@@ -166,5 +175,7 @@ def instant(argument: str, text: str | None) -> datetime | None:
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
-        raise RequestError(f"{argument}: expected an ISO 8601 date or time as 2026-11-22, received {text!r}") from None
+        raise RequestError(
+            f"{argument}: expected an ISO 8601 date or time as 2026-11-22, received {text!r}"
+        ) from None
     return value if value.tzinfo else value.replace(tzinfo=UTC)

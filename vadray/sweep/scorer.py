@@ -79,9 +79,7 @@ class Scorer:
             )
         return score, error_map, mse
 
-    def thumbnails(
-        self, frames: np.ndarray, score: np.ndarray, boxes: np.ndarray
-    ) -> list[tuple[int, bytes]]:
+    def thumbnails(self, frames: np.ndarray, score: np.ndarray, boxes: np.ndarray) -> list[tuple[int, bytes]]:
         """Pictures of the highest-scoring moments: pairs of an index into `frames` and a JPEG.
 
         A moment is the highest of `MOMENT_FRAMES` consecutive frames of a video, or one image.

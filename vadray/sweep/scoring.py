@@ -74,7 +74,12 @@ def score_units(
 
 
 def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) -> Dataset:
-    common = {"fn_constructor_args": (settings,), "batch_size": None, "batch_format": "pyarrow", "zero_copy_batch": True}
+    common = {
+        "fn_constructor_args": (settings,),
+        "batch_size": None,
+        "batch_format": "pyarrow",
+        "zero_copy_batch": True,
+    }
     device: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0.1} if size.gpu else {"num_cpus": ACTOR_CPUS}
     decoders = ActorPoolStrategy(size=min(size.decode, units))
     if size.fused:
@@ -83,14 +88,18 @@ def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) 
     return chunks.map_batches(ScoreStage, compute=ActorPoolStrategy(size=size.score), **common, **device)
 
 
-def decode_to_store(units: list[dict[str, Any]], shape: FrameShape, options: ClusterOptions) -> list[ray.ObjectRef]:
+def decode_to_store(
+    units: list[dict[str, Any]], shape: FrameShape, options: ClusterOptions
+) -> list[ray.ObjectRef]:
     """Decodes units and leaves them in Ray's object store.
 
     Returns:
         References to tables of decoded chunks (`stages.pack`), in no particular order of units.
     """
     table = pa.Table.from_pylist([{**unit, "bundle": 0} for unit in units], schema=PLAN_SCHEMA)
-    actors = min(options.actors or max(1, int(ray.cluster_resources().get("CPU", 1) / ACTOR_CPUS)), len(units))
+    actors = min(
+        options.actors or max(1, int(ray.cluster_resources().get("CPU", 1) / ACTOR_CPUS)), len(units)
+    )
     settings = settings_for([], [shape], options, None, False)
     dataset = _dataset(table).map_batches(
         DecodeStage,

@@ -51,7 +51,9 @@ class DecodeStage:
     """Plan rows in, decoded chunks out."""
 
     def __init__(self, settings: StageSettings):
-        self._decoder = UnitDecoder(list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib)
+        self._decoder = UnitDecoder(
+            list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib
+        )
 
     def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
         for unit in plan.to_pylist():
@@ -74,7 +76,9 @@ class DecodeAndScoreStage:
     """Plan rows in, score rows (or their summaries) out, in one process."""
 
     def __init__(self, settings: StageSettings):
-        self._decoder = UnitDecoder(list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib)
+        self._decoder = UnitDecoder(
+            list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib
+        )
         self._scoring = Scoring(settings)
 
     def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
@@ -187,7 +191,10 @@ def pack(unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.
             "shape": pa.array([list(chunk.frames.shape)], pa.list_(pa.int64())),
             "frames": _binary(chunk.frames),
             "member": pa.array([chunk.member], pa.list_(pa.int32())),
-            **{name: pa.array([value], pa.list_(pa.from_numpy_dtype(value.dtype))) for name, value in floats.items()},
+            **{
+                name: pa.array([value], pa.list_(pa.from_numpy_dtype(value.dtype)))
+                for name, value in floats.items()
+            },
             "members": pa.array([members], pa.list_(_MEMBER_INFO)),
             "decode_s": [decode_s],
         }
@@ -219,7 +226,9 @@ def unpack(table: pa.Table, row: int) -> tuple[str, int, DecodedChunk, float]:
 def _binary(frames: np.ndarray) -> pa.Array:
     """One binary value over the frames' own memory: `pa.array([bytes])` would copy tens of MiB twice."""
     offsets = pa.py_buffer(np.array([0, frames.nbytes], np.int64))
-    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(np.ascontiguousarray(frames))])
+    return pa.Array.from_buffers(
+        pa.large_binary(), 1, [None, offsets, pa.py_buffer(np.ascontiguousarray(frames))]
+    )
 
 
 _MEMBER_INFO = pa.struct([*scores.MEMBER, ("frames", pa.int64())])

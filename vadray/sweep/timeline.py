@@ -11,7 +11,19 @@ from vadray.calibration.calibration import Calibration
 from vadray.calibration.events import runs
 from vadray.report.schemas import FRAMES
 
-_KEPT = ("time_s", "score", "peak_x", "peak_y", "box_x", "box_y", "box_w", "box_h", "brightness", "sharpness", "motion")
+_KEPT = (
+    "time_s",
+    "score",
+    "peak_x",
+    "peak_y",
+    "box_x",
+    "box_y",
+    "box_w",
+    "box_h",
+    "brightness",
+    "sharpness",
+    "motion",
+)
 
 
 class ObjectTimeline:
@@ -43,7 +55,9 @@ class ObjectTimeline:
         self._infos: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
 
-    def push(self, info: dict[str, Any], frames: dict[str, np.ndarray], pictures: list[tuple[int, bytes]]) -> pa.Table:
+    def push(
+        self, info: dict[str, Any], frames: dict[str, np.ndarray], pictures: list[tuple[int, bytes]]
+    ) -> pa.Table:
         """Takes the next scores.
 
         Args:
@@ -115,7 +129,9 @@ class ObjectTimeline:
         if captured is None:
             return pa.nulls(len(time_s), pa.timestamp("us", tz="UTC"))
         start = np.datetime64(captured.replace(tzinfo=None), "us")
-        return pa.array(start + np.round(time_s * 1e6).astype("timedelta64[us]")).cast(pa.timestamp("us", tz="UTC"))
+        return pa.array(start + np.round(time_s * 1e6).astype("timedelta64[us]")).cast(
+            pa.timestamp("us", tz="UTC")
+        )
 
     def _gather_events(self, decided: dict[str, np.ndarray], flags: np.ndarray) -> None:
         if self._open is not None and not flags[0]:

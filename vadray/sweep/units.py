@@ -144,7 +144,9 @@ def _join(decoded: list[list[DecodedChunk]]) -> DecodedChunk:
     """One chunk of images from one list of chunks for each image."""
     chunks = [chunk for chunks in decoded for chunk in chunks]
     member = [
-        np.full(len(chunk.time_s), index, np.int32) for index, chunks in enumerate(decoded) for chunk in chunks
+        np.full(len(chunk.time_s), index, np.int32)
+        for index, chunks in enumerate(decoded)
+        for chunk in chunks
     ]
     return DecodedChunk(
         member=np.concatenate(member),

@@ -29,7 +29,9 @@ def calibrate(options: CalibrateOptions, say: Callable[[str], None]) -> tuple[Bu
     )
     units = [unit for unit in rows if unit["status"] == "planned"]
     if not units:
-        raise RequestError(f"archive: expected {bundle.kind}s to calibrate on, found none in {options.archive}")
+        raise RequestError(
+            f"archive: expected {bundle.kind}s to calibrate on, found none in {options.archive}"
+        )
     say(f"scoring {len(units)} units")
     calibration = fit_calibration(bundle, units, shape, options)
     provenance = {"calibrated_on": {"archive": options.archive, "fingerprint": footage.fingerprint(units)}}

@@ -88,7 +88,9 @@ class InterleavedFeed(DataConfig):
         super().__init__(datasets_to_split=[])
         self._schedule = schedule
 
-    def configure(self, datasets: Any, world_size: int, worker_handles: Any, worker_node_ids: Any, **kwargs: Any):
+    def configure(
+        self, datasets: Any, world_size: int, worker_handles: Any, worker_node_ids: Any, **kwargs: Any
+    ):
         return [{"train": RankFeed(self._schedule, rank, world_size)} for rank in range(world_size)]
 
 

@@ -30,7 +30,7 @@ from vadray.training.feed import InterleavedFeed, Schedule
 from vadray.training.loop import STATE, WEIGHTS, train_loop
 
 Say = Callable[[str], None]
-FEED_SHARE = 0.2  # of the CPUs, left to the feed's tasks where workers would take them all
+FEED_CPUS = 1.0  # Ray Data's own source tasks ask for a whole CPU: with less left, training waits for ever
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,11 @@ def train(options: TrainOptions, say: Say) -> Trained:
         options.clip_fps,
     )
     say(f"listing {options.archive}")
-    units = list(planning.plan_archive(options, options, [Route(0, detector.kind)], [shape], ["training"], [detector.stride]))
+    units = list(
+        planning.plan_archive(
+            options, options, [Route(0, detector.kind)], [shape], ["training"], [detector.stride]
+        )
+    )
     skipped = [unit for unit in units if unit["status"] == "quarantined"]
     units = [unit for unit in units if unit["status"] == "planned"]
     if not units:
@@ -107,7 +111,12 @@ def train(options: TrainOptions, say: Say) -> Trained:
     provenance = {"data": data, "training": training, "history": history}
     place = run_place(options, schedule, data["fingerprint"])
     candidate = write_bundle(
-        storage.join(place, "candidate"), fitted, None, provenance, {"training.png": loss_curves(history)}, True
+        storage.join(place, "candidate"),
+        fitted,
+        None,
+        provenance,
+        {"training.png": loss_curves(history)},
+        True,
     )
     say("calibrating on the held-out footage")
     calibration = fit_calibration(candidate, sides.held_out, shape, options)
@@ -134,7 +143,9 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
     if detector.kind == "video":
         config |= {"window": options.window or detector.default_window, "stride": options.stride}
     elif (options.window or 1) != 1 or options.stride != 1:
-        raise RequestError(f"window and stride: {options.detector} scores single images; received window={options.window}, stride={options.stride}")
+        raise RequestError(
+            f"window and stride: {options.detector} scores single images; received window={options.window}, stride={options.stride}"
+        )
     for name in ("temporal", "units"):
         value = getattr(options, name)
         if value is not None:
@@ -146,7 +157,9 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
 
 def _schedule(options: TrainOptions, learned: Any, held: Any) -> Schedule:
     if options.batch_size % options.workers:
-        raise RequestError(f"batch_size: expected a multiple of workers={options.workers}, received {options.batch_size}")
+        raise RequestError(
+            f"batch_size: expected a multiple of workers={options.workers}, received {options.batch_size}"
+        )
     if len(learned) < options.workers or len(held) == 0:
         raise RequestError(
             f"archive: expected at least {options.workers} windows to learn from and one held out, "
@@ -169,11 +182,12 @@ def _fit(
     resources = ray.cluster_resources()
     cpus = resources.get("CPU", 1.0)
     gpus = int(resources.get("GPU", 0)) if options.gpus is None else options.gpus
-    worker_cpus = options.worker_cpus or max(0.1, round(cpus * (1 - FEED_SHARE) / options.workers, 2))
-    if worker_cpus * options.workers > cpus - 0.2:
+    worker_cpus = options.worker_cpus or max(0.1, round((cpus - FEED_CPUS) / options.workers, 2))
+    if worker_cpus * options.workers > cpus - FEED_CPUS:
         raise RequestError(
-            f"workers and worker_cpus: {options.workers} workers of {worker_cpus} CPUs leave nothing of the cluster's "
-            f"{cpus:g} CPUs for their feed; expected at most {(cpus - 0.2) / options.workers:.2f} CPUs each"
+            f"workers and worker_cpus: {options.workers} workers of {worker_cpus} CPUs leave less than "
+            f"{FEED_CPUS:g} of the cluster's {cpus:g} CPUs for their feed; expected at most "
+            f"{max(cpus - FEED_CPUS, 0) / options.workers:.2f} CPUs each"
         )
     per_worker: dict[str, float] = {"CPU": worker_cpus}
     if gpus:
@@ -211,7 +225,10 @@ def _fit(
         datasets={"train": ray.data.from_items([0])},  # a place for the feed, which brings its own
         dataset_config=InterleavedFeed(schedule),
     )
-    say(f"training {options.detector} on {options.workers} worker(s) of {worker_cpus:g} CPUs" + (" and a GPU" if gpus else ""))
+    say(
+        f"training {options.detector} on {options.workers} worker(s) of {worker_cpus:g} CPUs"
+        + (" and a GPU" if gpus else "")
+    )
     result = trainer.fit()
     if result.error:
         raise VadrayError(f"training failed after {options.max_failures} restarts: {result.error}")
@@ -227,7 +244,21 @@ def _fit(
 
 def run_place(options: TrainOptions, schedule: Schedule, fingerprint: str) -> str:
     """Where checkpoints of this run are kept until the bundle is written: beside it, named by what is trained."""
-    fields = {"detector", "size", "channels", "window", "stride", "temporal", "units", "batch_size", "learning_rate", "seed", "validation", "window_step", "steps_per_epoch"}
+    fields = {
+        "detector",
+        "size",
+        "channels",
+        "window",
+        "stride",
+        "temporal",
+        "units",
+        "batch_size",
+        "learning_rate",
+        "seed",
+        "validation",
+        "window_step",
+        "steps_per_epoch",
+    }
     identity = json.dumps([options.model_dump(include=fields), schedule.epochs, fingerprint], sort_keys=True)
     out = storage.absolute(options.out)
     folder, name = os.path.split(out)

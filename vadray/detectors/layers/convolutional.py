@@ -26,8 +26,6 @@ def decoder(filters: Sequence[int], channels: int, name: str = "decoder") -> ker
     """
     steps: list[keras.layers.Layer] = []
     for width in reversed(filters):
-        steps.append(
-            keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="relu")
-        )
+        steps.append(keras.layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="relu"))
     steps.append(keras.layers.Conv2D(channels, 3, padding="same", activation="sigmoid"))
     return keras.Sequential(steps, name=name)

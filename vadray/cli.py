@@ -1,0 +1,132 @@
+"""The commands: parse, call, print. Human output on stderr; the last line on stdout is one JSON object.
+
+Exit status: 0 done, 2 the request was wrong, 3 committed and something needs a look, 5 interrupted and resumable.
+"""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from rich.console import Console
+
+from vadray import __version__, commands
+from vadray.config import parse, parse_pair, parse_value
+from vadray.errors import RequestError, VadrayError
+
+WRONG_REQUEST, INTERRUPTED, FAILED = 2, 5, 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    parser = build_parser()
+    known, rest = parser.parse_known_args(arguments)
+    if not known.command:
+        parser.print_help(sys.stderr)
+        return WRONG_REQUEST
+    command = commands.COMMANDS[known.command]
+    try:
+        options = parse(command.options, known.config, _overrides(command, known, rest))
+        with _terminable():
+            status, result = command.run(options, console)
+    except RequestError as error:
+        console.print(f"vadray {known.command}: {error}", style="red", markup=False)
+        return WRONG_REQUEST
+    except KeyboardInterrupt:
+        console.print(
+            f"vadray {known.command}: interrupted; the same command goes on from here", markup=False
+        )
+        return INTERRUPTED
+    except VadrayError as error:
+        console.print(f"vadray {known.command}: {error}", style="red", markup=False)
+        return FAILED
+    print(json.dumps(result), flush=True)
+    return status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of all commands; every option of a command is a flag and a `key=value`."""
+    parser = argparse.ArgumentParser(
+        prog="vadray", description="Finds what looks wrong in an archive of images and video."
+    )
+    parser.add_argument("--version", action="version", version=f"vadray {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in commands.COMMANDS.items():
+        sub = subparsers.add_parser(
+            name,
+            help=command.help,
+            description=command.help,
+            epilog="Every option can be given as key=value too.",
+        )
+        sub.add_argument("--config", metavar="FILE", help="flat YAML file of options")
+        for field_name, field in command.options.model_fields.items():
+            _add_flag(sub, field_name, field)
+        sub.add_argument(
+            "arguments", nargs="*", metavar=" ".join(p.upper() for p in command.positional) or "key=value"
+        )
+    return parser
+
+
+def _add_flag(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    shown = "" if field.is_required() or field.default in (None, False) else f" (default {field.default})"
+    text = f"{field.description or ''}{shown}".replace("%", "%%")
+    if field.annotation is bool:
+        action = argparse.BooleanOptionalAction
+        parser.add_argument(flag, dest=f"option_{name}", action=action, default=None, help=text)
+    else:
+        action = "append" if get_origin(field.annotation) is list else "store"
+        choices = [str(c) for c in get_args(field.annotation)] if "Literal" in str(field.annotation) else None
+        metavar = (
+            "|".join(c for c in choices if not c.startswith("typing") and c != "None")
+            if choices
+            else name.upper()
+        )
+        parser.add_argument(
+            flag, dest=f"option_{name}", action=action, metavar=metavar.replace("%", "%%"), help=text
+        )
+
+
+def _overrides(command: commands.Command, known: argparse.Namespace, rest: list[str]) -> dict[str, Any]:
+    """Values from the command line: positional arguments, flags, then key=value."""
+    unknown = [argument for argument in rest if argument.startswith("-")]
+    if unknown:
+        raise RequestError(f"unknown option {unknown[0]}; see `vadray {known.command} --help`")
+    words = [*known.arguments, *rest]
+    values: dict[str, Any] = {}
+    positional = list(command.positional)
+    for word in words:
+        key = word.partition("=")[0]
+        if "=" in word and key.replace("-", "_").isidentifier():
+            continue
+        if not positional:
+            raise RequestError(f"argument {word!r}: expected key=value")
+        values[positional.pop(0)] = word
+    for name in command.options.model_fields:
+        given = getattr(known, f"option_{name}", None)
+        if given is not None:
+            values[name] = given if isinstance(given, list | bool) else parse_value(name, given)
+    for word in words:
+        if "=" in word and word.partition("=")[0].replace("-", "_").isidentifier():
+            key, value = parse_pair(word)
+            values[key] = value
+    return values
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does. `commands` set it again after Ray has set its own handler."""
+    before = signal.getsignal(signal.SIGTERM)
+    commands.interrupt_on_sigterm()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

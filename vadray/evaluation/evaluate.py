@@ -1,0 +1,89 @@
+"""`vadray evaluate`: a bundle against a labelled set."""
+
+from typing import Any
+
+import numpy as np
+
+from vadray import storage
+from vadray.archive.routing import Route
+from vadray.bundle import open_bundle
+from vadray.calibration.calibration import VideoScores
+from vadray.config import ArchiveOptions, EvaluateOptions
+from vadray.errors import RequestError
+from vadray.evaluation.datasets import read_labels
+from vadray.evaluation.metrics import Figures, FrameSet, evaluate_frames
+from vadray.evaluation.plots import roc_png, scores_png
+from vadray.evaluation.table import figures_json, figures_table
+from vadray.sweep import planning
+from vadray.sweep.collect import collect_scores
+from vadray.sweep.units import frame_shape
+
+
+def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
+    """Scores a labelled set and compares. Ray must be connected.
+
+    Returns:
+        The figures, and what else is known: objects that were labelled but could not be scored whole.
+
+    Raises:
+        RequestError: The bundle or the data set is wrong.
+    """
+    bundle = open_bundle(options.bundle)
+    labelled = read_labels(options.dataset)
+    shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
+    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern, clips=labelled.clips)
+    rows = planning.plan_archive(
+        archive, options, [Route(0, bundle.kind)], [shape], [bundle.scoring_digest], [bundle.stride]
+    )
+    units = [unit for unit in rows if unit["status"] == "planned"]
+    root = storage.absolute(labelled.archive)
+    sets: list[FrameSet] = []
+    times: list[np.ndarray] = []
+    short: list[str] = []
+    for found in collect_scores(units, bundle, shape, options):
+        labels = labelled.labels.get(storage.relative(found.uri, root))
+        if labels is None:
+            continue
+        count = len(found.score)
+        if found.error or (labels.frames is not None and labels.frames != count):
+            short.append(f"{found.uri}: labelled {labels.frames} frames, scored {count}; {found.error or ''}")
+        if count == 0:
+            continue
+        calibrated = bundle.calibration.apply(VideoScores(found.camera or None, found.time_s, found.score))
+        sets.append(
+            FrameSet(
+                object=storage.relative(found.uri, root),
+                labels=labels.flags(count),
+                score=calibrated.standardised,
+                raw=found.score,
+                flags=calibrated.flags,
+                mse=found.mse,
+            )
+        )
+        times.append(found.time_s)
+    if not sets:
+        raise RequestError(
+            f"dataset {options.dataset}: expected labelled {bundle.kind}s that the bundle {options.bundle} can score, found none"
+        )
+    figures = evaluate_frames(sets, "image" if bundle.kind == "image" else "video")
+    if options.out:
+        _write(options, bundle.detector_name, figures, sets, times)
+    return figures, {"not_whole": short}
+
+
+def _write(
+    options: EvaluateOptions, name: str, figures: Figures, sets: list[FrameSet], times: list[np.ndarray]
+) -> None:
+    out = storage.absolute(options.out or "")
+    storage.write_bytes(storage.join(out, "evaluation.json"), figures_json(figures).encode())
+    storage.write_bytes(storage.join(out, "evaluation.md"), figures_table({name: figures}).encode())
+    labels = np.concatenate([one.labels for one in sets])
+    if labels.any() and not labels.all():
+        curve = roc_png({name: (labels, np.concatenate([one.score for one in sets]))}, title=options.dataset)
+        storage.write_bytes(storage.join(out, "roc.png"), curve)
+    for one, time_s in zip(sets, times, strict=True):
+        if len(one.score) > 1:
+            picture = scores_png(
+                one.score, title=one.object, time_s=time_s, labels=one.labels, flags=one.flags
+            )
+            storage.write_bytes(storage.join(out, "scores", f"{one.object.replace('/', '_')}.png"), picture)

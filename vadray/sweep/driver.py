@@ -1,0 +1,308 @@
+"""The nightly sweep: plan, score, freeze, finalise, commit; whatever an earlier attempt did stands."""
+
+import hashlib
+import io
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from vadray import storage
+from vadray.archive.objects import ArchiveObject
+from vadray.archive.plan_files import read_part_rows
+from vadray.archive.routing import Route
+from vadray.bundle import Bundle, open_bundle
+from vadray.calibration.calibration import Calibration
+from vadray.config import SweepOptions
+from vadray.errors import VadrayError
+from vadray.report import tables
+from vadray.report.html import write_report
+from vadray.sweep import plan_store, planning, scores
+from vadray.sweep.finalise import PartResult, finalise_part
+from vadray.sweep.plan_store import FrozenPlan
+from vadray.sweep.progress import Progress
+from vadray.sweep.scoring import score_units
+from vadray.sweep.units import FrameShape, frame_shape
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that was checked: bundles opened, names chosen.
+
+    Args:
+        options: The command's options.
+        bundles: Opened, in the order given.
+        shapes: Frames that each bundle wants.
+        sweep_id: Given, or derived from archive, date and bundles.
+        report: Root of the report.
+        folder: `REPORT/_sweeps/<sweep_id>`.
+    """
+
+    options: SweepOptions
+    bundles: list[Bundle]
+    shapes: list[FrameShape]
+    sweep_id: str
+    report: str
+    folder: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a plan is made from: another value makes another plan."""
+        options = self.options
+        return {
+            "archive": storage.absolute(options.archive),
+            "routes": [route.model_dump() | {"path": ""} for route in options.bundle],
+            "scoring_digests": [bundle.scoring_digest for bundle in self.bundles],
+            **options.model_dump(
+                include={
+                    "pattern",
+                    "clips",
+                    "since",
+                    "until",
+                    "unit_frames",
+                    "unit_images",
+                    "clip_fps",
+                    "all",
+                }
+            ),
+        }
+
+
+def prepare(options: SweepOptions) -> Prepared:
+    """Checks a sweep's request without Ray and without writing anything.
+
+    Raises:
+        RequestError: A bundle, the report's path or the sweep's name is wrong.
+    """
+    bundles = [open_bundle(route.path) for route in options.bundle]
+    for bundle in bundles:
+        _ = bundle.calibration  # a bundle without one is refused now, not after a night of scoring
+    archive = storage.absolute(options.archive)
+    if options.sweep_id:
+        sweep_id = options.sweep_id
+    else:
+        identity = hashlib.sha256(json.dumps([archive, [b.digest for b in bundles]]).encode()).hexdigest()[:8]
+        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in storage.name(archive)).strip("-")
+        sweep_id = f"{name or 'archive'}-{datetime.now(UTC):%Y-%m-%d}-{identity}"
+    report = storage.absolute(options.out)
+    tables.check_names(report, sweep_id)
+    shapes = [frame_shape(bundle, options.unit_frames, options.clip_fps) for bundle in bundles]
+    return Prepared(options, bundles, shapes, sweep_id, report, storage.join(report, tables.SWEEPS, sweep_id))
+
+
+def plan_rows(prepared: Prepared, skipped: Counter[str]):
+    """Rows of the plan, streamed. Ray must be connected."""
+    routes = [
+        Route(index, route.kind or bundle.kind, route.camera, route.pattern)
+        for index, (route, bundle) in enumerate(zip(prepared.options.bundle, prepared.bundles, strict=True))
+    ]
+    digests = [bundle.scoring_digest for bundle in prepared.bundles]
+    strides = [bundle.stride for bundle in prepared.bundles]
+    earlier = _earlier(prepared, digests)
+    return planning.plan_archive(
+        prepared.options, prepared.options, routes, prepared.shapes, digests, strides, earlier, skipped
+    )
+
+
+def _earlier(prepared: Prepared, digests: list[str]) -> planning.Earlier:
+    """Tells of objects that a committed sweep has scored by the same digest, in the same version."""
+    known: dict[tuple[str, str, str], str] = {}
+    if not prepared.options.all:
+        for sweep_id, _ in tables.committed_sweeps(prepared.report):
+            columns = ["object_uri", "etag", "scoring_digest", "status"]
+            for batch in tables.iter_table(prepared.report, "objects", sweep_id, columns):
+                for row in batch.to_pylist():
+                    if row["status"] in ("scored", "partial", "quarantined"):
+                        # newest first: what the latest sweep says of a version stands
+                        known.setdefault(
+                            (row["object_uri"], row["etag"], row["scoring_digest"]), row["status"]
+                        )
+
+    def earlier(bundle: int, found: ArchiveObject) -> bool:
+        status = known.get((found.uri, found.etag, digests[bundle]))
+        return status is not None and not (status == "quarantined" and prepared.options.retry_quarantined)
+
+    return earlier
+
+
+def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
+    """Runs a sweep to its commit, or tells that it is committed already. Ray must be connected.
+
+    Returns:
+        The content of `commit.json`, with `already` telling whether it was there before.
+    """
+    committed = tables.read_commit(prepared.report, prepared.sweep_id)
+    if committed:
+        say(f"sweep {prepared.sweep_id} is committed already: nothing to do")
+        return {**committed, "already": True}
+    begun = time.monotonic()
+    attempt = _begin_attempt(prepared)
+    plan = plan_store.load(prepared.folder)
+    if plan is None:
+        say(f"planning {prepared.options.archive}")
+        skipped: Counter[str] = Counter()
+        plan = plan_store.freeze(prepared.folder, attempt, plan_rows(prepared, skipped), prepared.settings)
+        for reason, count in sorted(skipped.items()):
+            say(f"left out of the listing: {count} × {reason}")
+    plan_store.require_same(plan, prepared.settings, prepared.sweep_id)
+    counts = plan.info["counts"]
+    say(
+        f"sweep {prepared.sweep_id}: {counts.get('objects', 0):,} objects, {counts.get('units', 0):,} units, "
+        f"{counts.get('bytes', 0) / 1e6:,.1f} MB to read"
+    )
+    _score(prepared, plan, say, progress)
+    names = _manifest(prepared, plan)
+    say("writing the tables")
+    calibrations = _frozen_calibrations(prepared)
+    results = _finalise(prepared, plan, names, calibrations)
+    commit = _commit(prepared, results, time.monotonic() - begun)
+    write_report(prepared.report, prepared.sweep_id)
+    return {**commit, "already": False}
+
+
+def _begin_attempt(prepared: Prepared) -> str:
+    attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+    record = {"attempt": attempt, "started_at": datetime.now(UTC).isoformat(), "host": os.uname().nodename}
+    storage.create_bytes(
+        storage.join(prepared.folder, "attempts", f"{attempt}.json"), json.dumps(record).encode()
+    )
+    return attempt
+
+
+def _scores_folder(prepared: Prepared) -> str:
+    return storage.join(prepared.folder, "scores")
+
+
+def _score(prepared: Prepared, plan: FrozenPlan, say: Say, progress: Progress) -> None:
+    folder = _scores_folder(prepared)
+    done = scores.complete_units(storage.list_names(folder))
+    todo = plan.todo(done)
+    if done:
+        say(f"{len(done):,} units were scored by an earlier attempt; {todo.num_rows:,} to go")
+    total = plan.info["counts"].get("units", 0)
+    with progress.scoring(total, total - todo.num_rows) as tell:
+        for table in score_units(
+            todo, prepared.bundles, prepared.shapes, prepared.options, folder, prepared.options.thumbnails
+        ):
+            for row in table.to_pylist():
+                tell(units=int(row["last"]), frames=row["frames"], unreadable=row["unreadable"])
+
+
+def _manifest(prepared: Prepared, plan: FrozenPlan) -> dict[int, dict[str, list[str]]]:
+    """Freezes which score files count: names of each unit's chunks, by part."""
+    uri = storage.join(prepared.folder, "manifest.parquet")
+    if not storage.exists(uri):
+        complete = scores.complete_units(storage.list_names(_scores_folder(prepared)))
+        rows: list[dict[str, Any]] = []
+        for part in plan.parts:
+            for unit in read_part_rows(plan.uri(part), ["unit_id", "status"]):
+                if unit["status"] != "planned":
+                    continue
+                if unit["unit_id"] not in complete:
+                    raise VadrayError(
+                        f"unit {unit['unit_id']} of sweep {prepared.sweep_id} was not scored; run it again"
+                    )
+                rows.append({"part": part, "unit_id": unit["unit_id"], "chunks": complete[unit["unit_id"]]})
+        schema = pa.schema(
+            [("part", pa.int32()), ("unit_id", pa.string()), ("chunks", pa.list_(pa.string()))]
+        )
+        sink = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
+        storage.create_bytes(uri, sink.getvalue())
+    names: dict[int, dict[str, list[str]]] = {part: {} for part in plan.parts}
+    for row in pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_pylist():
+        names[row["part"]][row["unit_id"]] = row["chunks"]
+    return names
+
+
+def _frozen_calibrations(prepared: Prepared) -> list[str]:
+    """The calibrations that this sweep is finalised with, frozen at the first attempt that comes so far."""
+    uri = storage.join(prepared.folder, "calibrations.json")
+    content = json.dumps([bundle.calibration.to_json() for bundle in prepared.bundles]).encode()
+    storage.create_bytes(uri, content)
+    return json.loads(storage.read_bytes(uri))
+
+
+@ray.remote(num_cpus=1)
+def _finalise_part(
+    uri: str,
+    part: int,
+    sweep_id: str,
+    report: str,
+    folder: str,
+    chunks: dict[str, list[str]],
+    calibrations: list[str],
+) -> PartResult:
+    return finalise_part(
+        read_part_rows(uri),
+        part,
+        sweep_id,
+        report,
+        folder,
+        chunks,
+        [Calibration.from_json(c) for c in calibrations],
+    )
+
+
+def _finalise(
+    prepared: Prepared, plan: FrozenPlan, names: dict[int, dict[str, list[str]]], calibrations: list[str]
+) -> list[PartResult]:
+    folder = _scores_folder(prepared)
+    return ray.get(
+        [
+            _finalise_part.remote(
+                plan.uri(part), part, prepared.sweep_id, prepared.report, folder, names[part], calibrations
+            )
+            for part in plan.parts
+        ]
+    )
+
+
+def _commit(prepared: Prepared, results: list[PartResult], wall_s: float) -> dict[str, Any]:
+    files = [file for result in results for file in result.files]
+    infos = {
+        table: [tables.FileInfo(file.path, file.bytes, file.rows) for file in files if file.table == table]
+        for table in ("frames", "events", "objects")
+    }
+    versions = tables.commit_tables(prepared.report, prepared.sweep_id, infos)
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result.counts)
+    commit = {
+        "schema_version": 1,
+        "sweep_id": prepared.sweep_id,
+        "archive": storage.absolute(prepared.options.archive),
+        "committed_at": datetime.now(UTC).isoformat(),
+        "bundles": [
+            {
+                "path": bundle.uri,
+                "detector": bundle.detector_name,
+                "kind": bundle.kind,
+                "bundle_digest": bundle.digest,
+                "scoring_digest": bundle.scoring_digest,
+            }
+            for bundle in prepared.bundles
+        ],
+        "files": [asdict(file) for file in files],
+        "tables": versions,
+        "counts": dict(counts),
+        "wall_s": round(wall_s, 2),
+        "decode_s": round(sum(result.decode_s for result in results), 2),
+        "score_s": round(sum(result.score_s for result in results), 2),
+        "attempts": len(list(storage.list_names(storage.join(prepared.folder, "attempts")))),
+    }
+    content = json.dumps(commit, indent=1).encode()
+    storage.create_bytes(tables.commit_uri(prepared.report, prepared.sweep_id), content)
+    standing = tables.read_commit(prepared.report, prepared.sweep_id)
+    assert standing is not None, "commit.json exists after it was created"
+    return standing

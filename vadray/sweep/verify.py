@@ -1,0 +1,114 @@
+"""Proves from storage alone that a committed sweep is complete."""
+
+import hashlib
+import io
+from collections import Counter
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from vadray import storage
+from vadray.archive.plan_files import read_part_rows
+from vadray.errors import RequestError
+from vadray.report import tables
+from vadray.sweep import plan_store
+
+
+def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
+    """Checks files against their digests, the plan against the manifest, and the tables against each other.
+
+    Returns:
+        `{"sweep_id", "faults": [text, …], "objects", "units", "frames", "events"}`.
+
+    Raises:
+        RequestError: There is no such committed sweep.
+    """
+    report = storage.absolute(report)
+    sweep_id = sweep_id or tables.latest_sweep(report)
+    commit = tables.read_commit(report, sweep_id) if sweep_id else None
+    if sweep_id is None or commit is None:
+        raise RequestError(
+            f"report {report}: expected a committed sweep{f' {sweep_id}' if sweep_id else ''}, found none"
+        )
+    folder = storage.join(report, tables.SWEEPS, sweep_id)
+    faults = _files(report, sweep_id, commit)
+    plan = plan_store.load(folder)
+    if plan is None:
+        faults.append("plan.json is missing")
+        return {"sweep_id": sweep_id, "faults": faults, **commit["counts"]}
+    planned = [
+        row for part in plan.parts for row in read_part_rows(plan.uri(part), ["unit_id", "status", "members"])
+    ]
+    faults += _units(folder, planned)
+    if not faults:  # with damaged files the rows below could not be read
+        faults += _rows(report, sweep_id, commit, planned)
+    return {"sweep_id": sweep_id, "faults": faults, **commit["counts"]}
+
+
+def _files(report: str, sweep_id: str, commit: dict[str, Any]) -> list[str]:
+    faults = []
+    listed = {(file["table"], file["path"]) for file in commit["files"]}
+    for file in commit["files"]:
+        name = f"{file['table']}/{file['path']}"
+        try:
+            content = storage.read_bytes(storage.join(report, file["table"], file["path"]))
+        except FileNotFoundError:
+            faults.append(f"{name}: missing")
+            continue
+        if hashlib.sha256(content).hexdigest() != file["sha256"]:
+            faults.append(f"{name}: changed since the commit")
+    for table in ("frames", "events", "objects"):
+        partition = f"{tables.PARTITION}={sweep_id}"
+        for name in storage.list_names(storage.join(report, table, partition)):
+            if name.endswith(".parquet") and (table, f"{partition}/{name}") not in listed:
+                faults.append(f"{table}/{partition}/{name}: not part of the commit")
+    return faults
+
+
+def _units(folder: str, planned: list[dict[str, Any]]) -> list[str]:
+    faults = []
+    try:
+        manifest = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(folder, "manifest.parquet"))))
+    except FileNotFoundError:
+        return ["manifest.parquet is missing"]
+    scored = Counter(manifest["unit_id"].to_pylist())
+    wanted = Counter(row["unit_id"] for row in planned if row["status"] == "planned")
+    faults += [f"unit {unit}: planned {count} times" for unit, count in wanted.items() if count > 1]
+    faults += [f"unit {unit}: planned, not scored" for unit in wanted if unit not in scored]
+    faults += [f"unit {unit}: scored {count} times" for unit, count in scored.items() if count > 1]
+    faults += [f"unit {unit}: scored, not planned" for unit in scored if unit not in wanted]
+    there = set(storage.list_names(storage.join(folder, "scores")))
+    for names in manifest["chunks"].to_pylist():
+        faults += [f"scores/{name}: missing" for name in names if name not in there]
+    return faults
+
+
+def _rows(report: str, sweep_id: str, commit: dict[str, Any], planned: list[dict[str, Any]]) -> list[str]:
+    faults = []
+    counts: dict[str, int] = {}
+    frames: Counter[str] = Counter()
+    indices: Counter[str] = Counter()
+    for batch in tables.iter_table(report, "frames", sweep_id, ["object_uri", "frame_index"]):
+        for uri, index in zip(batch["object_uri"].to_pylist(), batch["frame_index"].to_pylist(), strict=True):
+            if index != frames[uri]:
+                indices[uri] += 1
+            frames[uri] += 1
+    counts["frames"] = frames.total()
+    objects = tables.read_table(report, "objects", sweep_id).to_pylist()
+    counts["objects"] = len(objects)
+    counts["events"] = tables.read_table(report, "events", sweep_id, ["event_id"]).num_rows
+    for table, count in counts.items():
+        if count != commit["counts"][table]:
+            faults.append(f"{table}: expected {commit['counts'][table]} rows, found {count}")
+    faults += [f"{uri}: {count} frames out of order" for uri, count in indices.items()]
+    wanted = {member["object_uri"] for row in planned for member in row["members"]}
+    found = Counter(row["object_uri"] for row in objects)
+    faults += [f"{uri}: planned, not in objects" for uri in wanted if uri not in found]
+    faults += [f"{uri}: {count} times in objects" for uri, count in found.items() if count > 1]
+    faults += [f"{uri}: in objects, not planned" for uri in found if uri not in wanted]
+    faults += [
+        f"{row['object_uri']}: objects tells of {row['frames_scored']} frames, frames has {frames[row['object_uri']]}"
+        for row in objects
+        if row["frames_scored"] != frames[row["object_uri"]]
+    ]
+    return faults

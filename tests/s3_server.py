@@ -73,9 +73,9 @@ def running_s3_server(bucket: str = "vadray-test") -> Iterator[S3Server]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """A server for the tests of one module; `os.environ` points to it while they run."""
+    """One server for the whole run; `os.environ` points to it, and a Ray that is started after it inherits that."""
     with running_s3_server() as server:
         before = dict(os.environ)
         for key in [key for key in os.environ if key.startswith("AWS_")]:

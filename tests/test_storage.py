@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.s3_server import s3_server  # noqa: F401
 from vadray import storage
 from vadray.errors import RequestError
 
@@ -80,7 +79,7 @@ def test_an_absent_root_is_a_wrong_request(root):
     assert list(storage.list_names(storage.join(root, "nothing-here"))) == []
 
 
-def test_an_absent_bucket_is_a_wrong_request(s3_server):  # noqa: F811
+def test_an_absent_bucket_is_a_wrong_request(s3_server):
     with pytest.raises(RequestError, match="no-such-bucket"):
         list(storage.list_objects("s3://no-such-bucket/x"))
 
@@ -123,21 +122,21 @@ def test_filesystem_opens_what_was_written(root):
     assert filesystem.cat_file(path) == b"abc"
 
 
-def test_pages_are_followed(s3_server):  # noqa: F811
+def test_pages_are_followed(s3_server):
     place = f"{s3_server.uri}/pages"
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda i: storage.write_bytes(f"{place}/{i:05d}", b""), range(1050)))
     assert names(place) == [f"{i:05d}" for i in range(1050)]
 
 
-def test_refused_credentials_are_a_wrong_request_without_the_secret(s3_server, monkeypatch):  # noqa: F811
+def test_refused_credentials_are_a_wrong_request_without_the_secret(s3_server, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
     with pytest.raises(RequestError) as refusal:
         list(storage.list_objects(s3_server.uri))
     assert "secret" not in str(refusal.value)
 
 
-def test_delta_options_name_the_endpoint(s3_server):  # noqa: F811
+def test_delta_options_name_the_endpoint(s3_server):
     options = storage.delta_options(f"{s3_server.uri}/report")
     assert options["AWS_ENDPOINT_URL"] == s3_server.endpoint and options["AWS_ALLOW_HTTP"] == "true"
     assert storage.delta_options("/data") == {}

@@ -8,7 +8,6 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_part
-from tests.s3_server import s3_server  # noqa: F401
 from vadray import storage
 from vadray.errors import RequestError
 from vadray.report.schemas import FRAMES
@@ -139,7 +138,7 @@ def test_unknown_tables_and_columns_are_refused(report, table, columns):
         list(iter_table(str(report), table, "s", columns))
 
 
-def test_a_report_in_a_bucket_is_committed_and_read_the_same_way(s3_server, report):  # noqa: F811
+def test_a_report_in_a_bucket_is_committed_and_read_the_same_way(s3_server, report):
     files = write_sweep(report, "night-1")
     root = f"{s3_server.uri}/out/report"
     for table, entries in files.items():

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def train_loop(config: dict[str, Any]) -> None:
                 for number, variable in enumerate(optimizer.variables):
                     variable.assign(values[str(number)])
         if rank == 0:
-            print(f"goes on after epoch {state['epoch']}", file=sys.stderr)
+            print(f"goes on after epoch {state['epoch']}")
 
     batches = feed.batches(state["epoch"])
     while state["epoch"] < schedule.epochs and state["waited"] < config["patience"]:
@@ -102,7 +101,6 @@ def train_loop(config: dict[str, Any]) -> None:
             print(
                 f"epoch {state['epoch']}/{schedule.epochs}  loss {loss:.6f}  validation {validation_loss:.6f}"
                 f"{'' if improved else '  (no better)'}",
-                file=sys.stderr,
                 flush=True,
             )
         _report(metrics, state, detector, optimizer, rank)

@@ -1,0 +1,97 @@
+"""Every detector: saves and loads, scores as its definition says, and refuses what it cannot do."""
+
+import keras
+import numpy as np
+import pytest
+
+from vadray.detectors.localise import localise
+from vadray.detectors.registry import DETECTORS, detector_class
+from vadray.errors import RequestError
+
+
+def small(name: str, **more):
+    detector = detector_class(name)(height=32, width=48, filters=(4, 4), code_channels=2, **more)
+    detector.build()
+    return detector
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_round_trip_gives_the_same_scores(name, tmp_path):
+    detector = small(name)
+    frames = np.random.default_rng(0).integers(0, 256, (detector.context + 5, 32, 48, 1), np.uint8)
+    detector.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    assert again.get_config() == detector.get_config()
+    for ours, theirs in zip(detector.score(frames), again.score(frames), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_encoding_once_equals_naive_windows(stride):
+    detector = small("stae", window=4, stride=stride, units=8)
+    frames = np.random.default_rng(1).integers(0, 256, (detector.context + 8, 32, 48, 1), np.uint8)
+    _, _, mse = detector.score(frames)
+    windows = np.stack([frames[start : start + 4] for start in range(0, 8, stride)]).astype("float32") / 255
+    error = np.mean((windows - np.asarray(detector(windows))) ** 2, axis=(2, 3, 4))[:, 4 - stride :]
+    np.testing.assert_allclose(mse, error.ravel(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_learns_normality_and_scores_a_planted_object_higher(name):
+    """Error on held-out normal frames falls, and a bright square scores above the 95th percentile of normal."""
+    keras.utils.set_random_seed(0)
+    detector = small(name)
+    random = np.random.default_rng(2)
+    scene = np.linspace(40, 120, 48)[None, :] + np.linspace(0, 40, 32)[:, None]
+
+    def footage(count: int) -> np.ndarray:
+        noise = random.normal(0, 2, (count, 32, 48)) + random.normal(0, 4, (count, 1, 1))
+        return np.clip(scene + noise, 0, 255).astype(np.uint8)[..., None]
+
+    train, held = footage(64), footage(64)
+    before = float(np.mean(detector.score(held)[2]))
+    windows = (
+        np.stack([train[i : i + detector.window] for i in range(len(train) - detector.window + 1)]) / 255
+    )
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(detector.trainable_variables)
+    import tensorflow as tf
+
+    @tf.function
+    def step(batch):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(detector.sample_loss(batch))
+        optimizer.apply(tape.gradient(loss, detector.trainable_variables), detector.trainable_variables)
+
+    for _ in range(80):
+        step(tf.constant(windows[random.integers(0, len(windows), 16)].astype("float32")))
+    normal, _, after = (np.asarray(value) for value in detector.score(held))
+    assert after.mean() < before / 2
+    odd = held.copy()
+    odd[-1, 8:20, 16:28] = 250
+    score, error_map, _ = (np.asarray(value) for value in detector.score(odd))
+    assert score[-1] > np.quantile(normal, 0.95)
+    (row, column), _ = (values[-1] for values in localise(error_map))
+    assert 0 <= row * 8 - 4 <= 20 and 8 <= column * 8 <= 28
+
+
+def test_unknown_detector_names_the_nearest():
+    with pytest.raises(RequestError, match="Did you mean stae"):
+        detector_class("sae")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"height": 30}, {"window": 2, "stride": 3}, {"channels": 2}, {"temporal": "gru"}]
+)
+def test_wrong_arguments_are_named(wrong):
+    with pytest.raises(RequestError, match=next(iter(wrong))):
+        detector_class("stae")(**{"height": 32, "width": 48, **wrong})
+
+
+def test_box_surrounds_what_is_connected_to_the_peak():
+    error_map = np.zeros((1, 6, 8), np.float32)
+    error_map[0, 2:4, 3:6] = 0.6
+    error_map[0, 3, 4] = 1
+    error_map[0, 0, 0] = 0.9  # as high, but elsewhere
+    peaks, boxes = localise(error_map)
+    assert peaks.tolist() == [[3, 4]] and boxes.tolist() == [[2, 3, 2, 3]]

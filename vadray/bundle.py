@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vadray import __version__, storage
 from vadray.calibration.calibration import Calibration
@@ -49,7 +49,7 @@ class Bundle:
         return self.info["detector"]["name"]
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["image", "video"]:
         """ "image" or "video"."""
         return self.info["detector"]["kind"]
 

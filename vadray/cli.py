@@ -76,8 +76,9 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
     shown = "" if field.is_required() or field.default in (None, False) else f" (default {field.default})"
     text = f"{field.description or ''}{shown}".replace("%", "%%")
     if field.annotation is bool:
-        action = argparse.BooleanOptionalAction
-        parser.add_argument(flag, dest=f"option_{name}", action=action, default=None, help=text)
+        parser.add_argument(
+            flag, dest=f"option_{name}", action=argparse.BooleanOptionalAction, default=None, help=text
+        )
     else:
         action = "append" if get_origin(field.annotation) is list else "store"
         choices = [str(c) for c in get_args(field.annotation)] if "Literal" in str(field.annotation) else None

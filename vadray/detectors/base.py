@@ -1,6 +1,6 @@
 """What every detector is: a Keras model that turns frames into per-frame scores and coarse error maps."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import keras
 from keras import ops
@@ -28,7 +28,7 @@ class Detector(keras.Model):
     """
 
     name_of_detector: ClassVar[str]
-    kind: ClassVar[str]  # "image" or "video"
+    kind: ClassVar[Literal["image", "video"]]
     paper: ClassVar[str]
     recommended: ClassVar[bool] = False
     default_size: ClassVar[tuple[int, int]] = (128, 128)

@@ -40,13 +40,12 @@ def connected() -> Iterator[None]:
     if not already:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, here and in workers
-        quiet = {"logging_level": logging.WARNING, "log_to_driver": True}
         if "RAY_ADDRESS" in os.environ:
-            ray.init(**quiet)
+            ray.init(logging_level=logging.WARNING)
         else:
             # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
             # a training worker and its feed each need one
-            ray.init("local", num_cpus=max(2, os.cpu_count() or 2), **quiet)
+            ray.init("local", num_cpus=max(2, os.cpu_count() or 2), logging_level=logging.WARNING)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

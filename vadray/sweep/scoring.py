@@ -74,7 +74,7 @@ def score_units(
 
 
 def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) -> Dataset:
-    common = {
+    common: dict[str, Any] = {
         "fn_constructor_args": (settings,),
         "batch_size": None,
         "batch_format": "pyarrow",

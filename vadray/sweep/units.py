@@ -88,8 +88,12 @@ class UnitDecoder:
                 info, next_chunk = chunk.members[0], chunk.chunk + 1
                 yield chunk
         except UnreadableMedia as error:
-            status = "partial" if info.frames else "quarantined"
-            info = dataclasses.replace(info, status=status, error_type=error.error_type, error=error.message)
+            info = dataclasses.replace(
+                info,
+                status="partial" if info.frames else "quarantined",
+                error_type=error.error_type,
+                error=error.message,
+            )
             yield _empty(request, next_chunk, info)
 
 

@@ -132,6 +132,7 @@ class RankFeed:
         )
         dataset.context.execution_options.preserve_order = True
         dataset.context.enable_progress_bars = False
+        table: Any
         for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
             for row in range(table.num_rows):
                 shape = table["shape"][row].as_py()

@@ -89,7 +89,7 @@ def train(options: TrainOptions, say: Say) -> Trained:
         f"{frames:,} frames to learn from, {held_frames:,} held out by {sides.by}; "
         f"{schedule.steps} steps of {schedule.batch_size} windows an epoch"
     )
-    data = {
+    data: dict[str, Any] = {
         "archive": storage.absolute(options.archive),
         "fingerprint": footage.fingerprint(units),
         "frames": frames,
@@ -232,12 +232,14 @@ def _fit(
     result = trainer.fit()
     if result.error:
         raise VadrayError(f"training failed after {options.max_failures} restarts: {result.error}")
-    best = result.get_best_checkpoint("validation_loss", "min")
+    best, last = result.get_best_checkpoint("validation_loss", "min"), result.checkpoint
+    if best is None or last is None:
+        raise VadrayError(f"training left no checkpoint in {place}")
     detector = detector_class(options.detector)(**config)
     detector.build()
     with best.as_directory() as folder:
         detector.load_weights(os.path.join(folder, WEIGHTS))
-    with result.checkpoint.as_directory() as folder:
+    with last.as_directory() as folder:
         history = json.loads(Path(folder, STATE).read_text())["history"]
     return detector, history
 

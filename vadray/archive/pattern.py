@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import unquote
 
 from vadray.errors import RequestError
@@ -156,13 +157,10 @@ def _parse_times(texts: list[str], formats: tuple[str | None, ...]) -> datetime 
         return None  # shaped like a time but none, such as month 13: the object has no known time
 
 
-def _by_hive(path: str) -> tuple[str | None, datetime | None]:
-    folders = path.split("/")[:-1]
-    values = {
-        key.lower(): value
-        for key, equals, value in (part.partition("=") for part in folders)
-        if equals and value
-    }
+@lru_cache(maxsize=1024)  # objects of one folder come one after the other
+def _by_hive(folder: str) -> tuple[str | None, datetime | None]:
+    pairs = (part.partition("=") for part in folder.split("/"))
+    values = {key.lower(): value for key, _, value in pairs if value}
     camera = next((values[key] for key in _CAMERA_KEYS if key in values), None)
     return camera, _hive_time(values)
 

@@ -24,17 +24,21 @@ def list_shard(
         skipped: Counts, by reason, of members that are left out; added to.
     """
     last_kind: Kind = "image"
+    paths: set[str] = set()
     try:
         for member in _members(shard):
-            kind = kind_of(member.name)
+            kind, path = kind_of(member.name), posixpath.normpath(member.name)
             if kind is None:
                 skipped["not an image, a video or a shard"] += 1
-            elif reason := _refused(member):
+            elif reason := _refused(member, path):
                 skipped[reason] += 1
+            elif path in paths:  # two objects of one URI could not be told apart
+                skipped["a name that stands twice in a shard"] += 1
             else:
                 last_kind = kind
+                paths.add(path)
                 yield ArchiveObject(
-                    uri=f"{shard.uri}#{posixpath.normpath(member.name)}",
+                    uri=f"{shard.uri}#{path}",
                     kind=kind,
                     size=member.size,
                     etag=f"{shard.etag}+{member.offset_data}",
@@ -54,7 +58,6 @@ def list_shard(
 
 
 def _members(shard: Entry) -> Iterator[tarfile.TarInfo]:
-    names: set[str] = set()
     with storage.open_read(shard.uri) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         position = -1
         while (member := tar.next()) is not None:
@@ -64,14 +67,11 @@ def _members(shard: Entry) -> Iterator[tarfile.TarInfo]:
             if member.offset_data + member.size > shard.size:
                 raise tarfile.ReadError(f"the shard ends within {member.name!r}")
             position = member.offset
-            if member.name not in names:  # two objects of one URI could not be told apart
-                names.add(member.name)
-                yield member
+            yield member
 
 
-def _refused(member: tarfile.TarInfo) -> str | None:
+def _refused(member: tarfile.TarInfo, path: str) -> str | None:
     """Why a member is left out. Names are only ever labels here, but they end up in exports and in URIs."""
-    path = posixpath.normpath(member.name)
     if not member.isreg() or member.issparse():
         return "a shard's member that is no plain file"
     if path.startswith(("/", "../")) or path == ".." or "\0" in path:

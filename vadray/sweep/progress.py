@@ -36,6 +36,7 @@ class Progress:
             disable=not self._console.is_terminal,
         )
         begun = last = time.monotonic()
+        total = units
         state = {"units": done, "frames": 0, "bad": 0}
         with bar:
             task = bar.add_task("scoring", total=units, completed=done, rate=0.0, bad=0)
@@ -52,7 +53,6 @@ class Progress:
                     last = now
                     self._console.print(self._line(state, total, rate))
 
-            total = units
             yield tell
         rate = state["frames"] / max(time.monotonic() - begun, 1e-9)
         self._console.print(self._line(state, units, rate))

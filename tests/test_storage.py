@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vadray import storage
@@ -186,6 +186,7 @@ part = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["/data", "s3://bucket", "s3://bucket/prefix"]), st.lists(part, min_size=1, max_size=4)
 )

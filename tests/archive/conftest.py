@@ -1,6 +1,11 @@
 """A place of each kind to put an archive in."""
 
 import pytest
+from hypothesis import settings
+
+# Timings of single examples say nothing on a busy machine.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 from vadray.bundle import open_bundle
 from vadray.config import TrainOptions
@@ -43,6 +44,8 @@ def test_two_workers_give_the_weights_of_one(archive, cluster, tmp_path):
 def test_training_goes_on_after_a_worker_dies(archive, cluster, tmp_path):
     out = tmp_path / "bundle"
     killed = []
+    # named, since another Ray may run on this machine
+    address = ray.get_runtime_context().gcs_address
 
     def kill_after_first_checkpoint() -> None:
         from ray.util.state import list_actors
@@ -50,7 +53,7 @@ def test_training_goes_on_after_a_worker_dies(archive, cluster, tmp_path):
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             if list(tmp_path.glob(".bundle.training-*/checkpoint_*/state.json")):
-                for actor in list_actors(filters=[("state", "=", "ALIVE")], limit=1000):
+                for actor in list_actors(address=address, filters=[("state", "=", "ALIVE")], limit=1000):
                     if actor.class_name == "RayTrainWorker":
                         os.kill(actor.pid, signal.SIGKILL)
                         killed.append(actor.pid)

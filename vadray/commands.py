@@ -316,7 +316,7 @@ def run_demo(options: config.DemoOptions, console: Console) -> Result:
 
 # small and quick: enough to learn the synthetic scenes in about a minute each on two cores
 DEMO_TRAINING: dict[str, dict[str, Any]] = {
-    "video": {"detector": "stae", "size": (64, 96), "epochs": 10, "learning_rate": 0.002},
+    "video": {"detector": "stae", "size": (64, 96), "epochs": 12, "learning_rate": 0.002},
     "image": {
         "detector": "conv_ae",
         "size": (64, 64),

@@ -68,6 +68,13 @@ def test_ranges_together_are_the_clip(clip: Path, bad: str | None):
     np.testing.assert_array_equal(third.frames[:3], scored(whole)[before - 3 : before])
 
 
+def test_a_cut_jpeg_is_scored_and_makes_it_partial(clip: Path):
+    data = cv2.imencode(".jpg", picture(3))[1].tobytes()
+    (clip / "img_0010.png").write_bytes(data[: len(data) // 2])
+    info = decode_all(clip_request(clip))[-1].members[0]
+    assert (info.status, info.error_type, info.frames) == ("partial", "TruncatedImage", 30)
+
+
 def test_a_clip_without_a_readable_frame_is_quarantined(tmp_path: Path):
     (chunk,) = decode_all(clip_request(tmp_path))
     assert (chunk.members[0].status, chunk.members[0].error_type) == ("quarantined", "MissingFrame")

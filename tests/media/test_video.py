@@ -1,6 +1,7 @@
 """Whatever range of a video is asked for, exactly its frames come, pixel for pixel."""
 
 import dataclasses
+import io
 import itertools
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from tests.media.conftest import column, decode_all, request_for, scored
+from vadray import storage
+from vadray.media.decode import decode
 from vadray.media.probe import boundaries, probe
-from vadray.media.request import Source
+from vadray.media.request import DecodeRequest, Source
 
 X264 = {"bf": "3", "g": "20", "preset": "veryfast"}
 IRREGULAR_PTS = [int(p) for p in np.cumsum(np.random.default_rng(3).integers(5, 120, 90))]
@@ -226,6 +229,26 @@ def test_a_member_of_a_shard_is_read_in_place(make_video, tmp_path: Path):
     inside = dataclasses.replace(alone, sources=(source,))
     np.testing.assert_array_equal(scored(decode_all(inside)), scored(decode_all(alone)))
     assert probe(source).timestamps is not None
+
+
+@pytest.mark.parametrize("good_reads", [0, 1, 6])
+def test_a_failing_store_is_no_fault_of_the_file(good_reads: int, make_video, monkeypatch):
+    """It is raised, for a retry, and not taken for damage."""
+    path = make_video("a.mp4", options={"crf": "1"})
+
+    class Failing(io.FileIO):
+        reads = 0
+
+        def read(self, size: int = -1) -> bytes:
+            self.reads += 1
+            if self.reads > good_reads:
+                raise ConnectionResetError("the store hung up")
+            return super().read(size)
+
+    monkeypatch.setattr(storage, "open_read", lambda uri: Failing(path))
+    source = Source("s3://bucket/a.mp4", "video", path.stat().st_size)
+    with pytest.raises(ConnectionResetError, match="hung up"):
+        list(decode(DecodeRequest((source,), 40, 48)))
 
 
 def test_a_playlist_that_calls_itself_video_opens_nothing(make_video, tmp_path: Path):

@@ -7,7 +7,7 @@ import numpy as np
 from vadray.errors import UnreadableMedia
 from vadray.media import opener
 from vadray.media.chunks import ChunkBuilder
-from vadray.media.images import decode_picture
+from vadray.media.images import Picture, decode_picture
 from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo, Source
 
 
@@ -26,18 +26,21 @@ def decode_clip(request: DecodeRequest) -> Iterator[DecodedChunk]:
     failures: list[tuple[int, UnreadableMedia]] = []
     for index in range(start, end):
         try:
-            frame = _read_frame(source, index, request, info)
+            picture = _read_picture(source, index, request)
         except UnreadableMedia as error:
             failures.append((index, error))
             continue
-        chunk = builder.add(frame, index / source.clip_fps)
+        if picture.damage is not None:
+            failures.append((index, UnreadableMedia("TruncatedImage", picture.damage)))
+        info.codec, info.width, info.height = picture.codec, picture.width, picture.height
+        chunk = builder.add(picture.frame, index / source.clip_fps)
         if chunk is not None:
             yield chunk
     if failures:
         index, first = failures[0]
         info.status = "partial" if info.frames else "quarantined"
         info.error_type = first.error_type
-        info.error = f"{len(failures)} of {end - start} frames failed, the first is {index}: {first.message}"
+        info.error = f"{len(failures)} of {end - start} frames are damaged or missing, the first is {index}: {first.message}"
     yield builder.finish()
 
 
@@ -48,18 +51,16 @@ def _lead_in(source: Source, start: int, request: DecodeRequest) -> list[np.ndar
         if len(lead) == request.lead_frames:
             break
         try:
-            lead.append(_read_frame(source, index, request, MemberInfo()))
+            lead.append(_read_picture(source, index, request).frame)
         except UnreadableMedia:
             continue  # counted by the unit that the frame belongs to
     return lead[::-1]
 
 
-def _read_frame(source: Source, index: int, request: DecodeRequest, info: MemberInfo) -> np.ndarray:
+def _read_picture(source: Source, index: int, request: DecodeRequest) -> Picture:
     uri = opener.clip_member_uri(source, index)
     try:
         data = opener.read(Source(uri=uri, kind="image"))
     except opener.MISSING as error:
         raise UnreadableMedia("MissingFrame", f"{uri}: {type(error).__name__}") from error
-    picture = decode_picture(data, request.height, request.width, request.channels, name=uri)
-    info.codec, info.width, info.height = picture.codec, picture.width, picture.height
-    return picture.frame
+    return decode_picture(data, request.height, request.width, request.channels, name=uri)

@@ -37,7 +37,7 @@ class S3Server:
 def running_s3_server(bucket: str = "vadray-test") -> Iterator[S3Server]:
     """Starts a server with an empty bucket and stops it at the end; does not touch `os.environ`."""
     directory = Path(tempfile.mkdtemp(prefix="vadray-s3-"))
-    ports = _free_ports(len(_PORT_FLAGS))
+    ports = free_ports(len(_PORT_FLAGS))
     environment = {
         "AWS_ACCESS_KEY_ID": "vadray",
         "AWS_SECRET_ACCESS_KEY": "vadray-secret",
@@ -98,7 +98,8 @@ def _weed() -> str:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nothing listens on, each with a free twin `_GRPC_OFFSET` above it."""
     ports: list[int] = []
     generator = random.SystemRandom()
     while len(ports) < count:

@@ -46,15 +46,22 @@ def connected() -> Iterator[None]:
             # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
             # a training worker and its feed each need one
             ray.init("local", num_cpus=max(2, os.cpu_count() or 2), logging_level=logging.WARNING)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    quiet_data()
     try:
         yield
     finally:
         if not already:
             ray.shutdown()
+
+
+def quiet_data() -> None:
+    """Keeps Ray Data of this process from the log but for warnings: the progress that it shows is not ours."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # it would say every 30 s that decoded frames take memory
+    context.issue_detectors_config.detectors = []
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
 
 
 def pools(options: ClusterOptions) -> Pools:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import ray
 from ray.train import DataConfig
 
+from vadray.sweep.cluster import quiet_data
 from vadray.sweep.stages import unpack
 
 STEPS_PER_TASK = 4
@@ -127,11 +128,11 @@ class RankFeed:
             )
         if not tables:
             return
+        quiet_data()
         dataset = ray.data.from_arrow(tables).map_batches(
             _Gather(self.schedule), batch_size=None, batch_format="pyarrow", num_cpus=GATHER_CPUS
         )
         dataset.context.execution_options.preserve_order = True
-        dataset.context.enable_progress_bars = False
         table: Any
         for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
             for row in range(table.num_rows):

@@ -1,0 +1,88 @@
+"""The same commands as jobs of a Ray that somebody else started, and what a stopped one leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.ray_head import RayHead, running_ray_head
+from vadray import storage
+from vadray.bundle import open_bundle
+from vadray.report import tables
+from vadray.sweep.verify import verify
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def head(s3_server):
+    """Started after the S3 server, whose environment its workers inherit."""
+    with running_ray_head() as running:
+        yield running
+
+
+def submit(head: RayHead, name: str, *entry: str) -> subprocess.CompletedProcess[str]:
+    return head.ray(
+        *("job", "submit", "--address", head.dashboard, "--working-dir", ".", "--submission-id", name, "--"),
+        *("python", *entry),
+        cwd=ROOT,
+    )
+
+
+def test_train_and_sweep_through_the_jobs_api_from_and_to_s3(head, archive, s3_server):
+    place = f"{s3_server.uri}/jobs"
+    for entry in storage.list_objects(str(archive.root)):
+        storage.upload(
+            entry.uri, storage.join(place, "archive", storage.relative(entry.uri, str(archive.root)))
+        )
+    trained = submit(
+        head,
+        "train-gate",
+        *("jobs/train.py", "--config", "jobs/configs/train.yaml", f"archive={place}/archive/train"),
+        *(f"out={place}/bundle", "size=32,48", "window=4", "units=16", "epochs=1", "batch_size=8"),
+    )
+    assert trained.returncode == 0, trained.stdout[-4000:]
+    assert open_bundle(f"{place}/bundle").info["training"]["epochs"] == 1
+    words = (
+        "jobs/sweep.py",
+        f"archive={place}/archive/test",
+        f"bundle={place}/bundle",
+        f"out={place}/report",
+    )
+    swept = submit(head, "sweep-2026-11-22", *words, "sweep_id=2026-11-22")
+    assert swept.returncode == 0, swept.stdout[-4000:]
+    result = json.loads(next(line for line in swept.stdout.splitlines() if line.startswith('{"sweep_id"')))
+    assert result["frames"] == tables.read_table(f"{place}/report", "frames", "2026-11-22").num_rows > 0
+    assert verify(f"{place}/report", "2026-11-22")["faults"] == []
+    again = submit(head, "sweep-2026-11-22", *words, "sweep_id=2026-11-22")
+    assert again.returncode != 0, "a name that was submitted before is Ray's guard against two sweeps a night"
+
+
+def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, archive, bundles, tmp_path):
+    report = tmp_path / "report"
+    command = [sys.executable, "jobs/sweep.py", str(archive.test), f"bundle={bundles['video']}"]
+    command += [f"out={report}", "sweep_id=night", "unit_frames=8"]
+    environment = head.environment | {"RAY_ADDRESS": head.address}
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+    scores = report / "_sweeps" / "night" / "scores"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not (scores.is_dir() and any(scores.iterdir())):
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 5, (tmp_path / "log").read_text()[-4000:]
+    assert "goes on from here" in (tmp_path / "log").read_text()
+    assert tables.read_commit(str(report), "night") is None
+    kept = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert again.returncode == 0, again.stderr[-4000:]
+    result = json.loads(again.stdout.splitlines()[-1])
+    assert result["attempts"] == 2 and not result["already"]
+    assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}.items()
+    assert verify(str(report), "night")["faults"] == []

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vadray import __version__, storage
 from vadray.calibration.calibration import Calibration
 from vadray.errors import RequestError
+from vadray.media.flow_code import FLOW_CHANNELS
 
 if TYPE_CHECKING:
     from vadray.detectors.base import Detector
@@ -69,6 +70,16 @@ class Bundle:
     @property
     def channels(self) -> int:
         return self.info["preprocessing"]["channels"]
+
+    @property
+    def flow(self) -> int:
+        """Frames across which optical flow is measured as two more channels; 0 for none."""
+        return self.info["preprocessing"].get("flow", 0)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the frames that come in: the picture's, and two of optical flow where it is wanted."""
+        return self.channels + (FLOW_CHANNELS if self.flow else 0)
 
     @property
     def stride(self) -> int:
@@ -175,6 +186,8 @@ def write_bundle(
         "channels": detector.channels,
         "resize": "area",
         "range": [0.0, 1.0],
+        # only where it is wanted, so that the digests of detectors without flow stay what they were
+        **({"flow": detector.flow} if detector.flow else {}),
     }
     scoring = {
         "scoring_version": SCORING_VERSION,

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.detectors.learning import assert_round_trip
 from vadray.detectors.localise import localise
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
@@ -16,14 +17,10 @@ def small(name: str, **more):
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_round_trip_gives_the_same_scores(name, tmp_path):
-    detector = small(name)
-    frames = np.random.default_rng(0).integers(0, 256, (detector.context + 5, 32, 48, 1), np.uint8)
-    detector.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    assert again.get_config() == detector.get_config()
-    for ours, theirs in zip(detector.score(frames), again.score(frames), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+def test_every_detector_saves_and_loads_with_its_defaults(name, tmp_path):
+    detector = detector_class(name)(height=64, width=96)
+    detector.build()
+    assert_round_trip(detector, tmp_path)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
@@ -36,7 +33,7 @@ def test_encoding_once_equals_naive_windows(stride):
     np.testing.assert_allclose(mse, error.ravel(), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", ["conv_ae", "stae"])
 def test_learns_normality_and_scores_a_planted_object_higher(name):
     """Error on held-out normal frames falls, and a bright square scores above the 95th percentile of normal."""
     keras.utils.set_random_seed(0)
@@ -68,11 +65,11 @@ def test_learns_normality_and_scores_a_planted_object_higher(name):
     normal, _, after = (np.asarray(value) for value in detector.score(held))
     assert after.mean() < before / 2
     odd = held.copy()
-    odd[-1, 8:20, 16:28] = 250
+    odd[-1, 8:24, 16:28] = 250  # whole cells: the peak is not at the border
     score, error_map, _ = (np.asarray(value) for value in detector.score(odd))
     assert score[-1] > np.quantile(normal, 0.95)
     (row, column), _ = (values[-1] for values in localise(error_map))
-    assert 0 <= row * 8 - 4 <= 20 and 8 <= column * 8 <= 28
+    assert 8 <= row * 8 < 24 and 8 <= column * 8 <= 28
 
 
 def test_unknown_detector_names_the_nearest():

@@ -97,7 +97,7 @@ def decode_all(request: DecodeRequest) -> list[DecodedChunk]:
             chunk.lead + count,
             request.height,
             request.width,
-            request.channels,
+            request.input_channels,
         )
         for name in ("member", "brightness", "sharpness", "motion"):
             assert len(getattr(chunk, name)) == count

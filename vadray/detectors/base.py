@@ -1,11 +1,15 @@
 """What every detector is: a Keras model that turns frames into per-frame scores and coarse error maps."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
+from vadray.detectors.layers.normal_error import NormalError
 from vadray.errors import RequestError
+from vadray.media.flow_code import FLOW_CHANNELS, FLOW_LEVELS, FLOW_MOST_PX, FLOW_ZERO
 
 
 class Detector(keras.Model):
@@ -15,6 +19,9 @@ class Detector(keras.Model):
     moves by `stride`: each window scores its last `stride` frames and uses the `window - stride` before them as
     context, so that every frame is scored exactly once. An image detector is the case `window = 1`.
 
+    A subclass makes its layers in `__init__`, builds them in `build_layers`, and defines `sample_loss` and one of
+    `reconstruct` (then the error is the squared difference), `errors` or `cell_errors`.
+
     Args:
         height: Rows of the input, a positive multiple of 8.
         width: Columns of the input, a positive multiple of 8.
@@ -22,6 +29,9 @@ class Detector(keras.Model):
         window: Frames the model sees at once, at least 1. Defaults to 1.
         stride: Frames by which windows move, from 1 to `window`. Defaults to 1.
         cell: Side in pixels of a cell of the error map. Must divide `height` and `width`. Defaults to 8.
+        flow: Frames across which optical flow is wanted as two further input channels (horizontal, vertical);
+            0 for none. Defaults to 0.
+        relative: Score each cell's error beside what is usual in its place; see `NormalError`. Defaults to False.
 
     Raises:
         RequestError: An argument is out of its range.
@@ -33,6 +43,9 @@ class Detector(keras.Model):
     recommended: ClassVar[bool] = False
     default_size: ClassVar[tuple[int, int]] = (128, 128)
     default_window: ClassVar[int] = 1
+    learns: ClassVar[bool] = (
+        True  # by gradient descent; the others are fitted in one pass or need no training
+    )
 
     def __init__(
         self,
@@ -42,6 +55,8 @@ class Detector(keras.Model):
         window: int = 1,
         stride: int = 1,
         cell: int = 8,
+        flow: int = 0,
+        relative: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -60,55 +75,135 @@ class Detector(keras.Model):
                 "Arguments `window` and `stride` must fulfil 1 <= stride <= window. "
                 f"Received: window={window}, stride={stride}"
             )
+        if flow < 0:
+            raise RequestError(
+                f"Argument `flow` must be 0 (none) or a number of frames. Received: flow={flow}"
+            )
         self.height, self.width, self.channels = height, width, channels
-        self.window, self.stride, self.cell = window, stride, cell
+        self.window, self.stride, self.cell, self.flow = window, stride, cell, flow
+        self.relative = relative
+        self.normal_error = NormalError(name="normal_error") if relative else None
 
     @property
     def context(self) -> int:
         """Frames needed before the first scored one."""
         return self.window - self.stride
 
+    @property
+    def input_channels(self) -> int:
+        """Channels of the frames that come in: the picture's, and two of optical flow where it is wanted."""
+        return self.channels + (FLOW_CHANNELS if self.flow else 0)
+
+    @property
+    def learned_variables(self) -> list[Any]:
+        """What `sample_loss` trains: all but an adversary's."""
+        adversary = {id(variable) for variable in self.adversary_variables}
+        return [variable for variable in self.trainable_variables if id(variable) not in adversary]
+
+    @property
+    def adversary_variables(self) -> list[Any]:
+        """What `adversary_loss` trains, by an optimizer of its own; none for most detectors."""
+        return []
+
+    def build(self, input_shape: Any = None) -> None:
+        self.build_layers()
+        if self.normal_error is not None:
+            self.normal_error.build((None, self.height // self.cell, self.width // self.cell))
+        self.built = True
+
+    def build_layers(self) -> None:
+        """Makes the weights of the detector's own layers."""
+
+    def prepare(self, frames: Any) -> Any:
+        """Bytes to numbers.
+
+        Args:
+            frames: uint8 `[..., input_channels]`.
+
+        Returns:
+            float32 of the same shape: the picture in 0 to 1, then the flow in pixels of the input.
+        """
+        frames = ops.cast(frames, "float32")
+        picture = frames[..., : self.channels] / 255.0
+        if not self.flow:
+            return picture
+        level = (frames[..., self.channels :] - FLOW_ZERO) / FLOW_LEVELS
+        return ops.concatenate([picture, level * ops.abs(level) * FLOW_MOST_PX], axis=-1)
+
     def sample_loss(self, windows: Any) -> Any:
         """Training loss of each window.
 
         Args:
-            windows: float32 `[batch, window, height, width, channels]` in 0 to 1.
+            windows: float32 `[batch, window, height, width, input_channels]`, prepared.
 
         Returns:
             float32 `[batch]`.
         """
         raise NotImplementedError(f"{type(self).__name__} is abstract in `sample_loss`")
 
+    def adversary_loss(self, windows: Any) -> Any:
+        """Loss of each window for `adversary_variables`, where there are any. Shapes as `sample_loss`."""
+        raise NotImplementedError(f"{type(self).__name__} has no adversary")
+
+    def fit_normal(self, runs: Iterable[np.ndarray]) -> None:
+        """Fits what is not learned by gradients from normal footage, after training. By default nothing.
+
+        Args:
+            runs: uint8 `[n, height, width, input_channels]` each: consecutive frames of one video, or images.
+        """
+
     def reconstruct(self, frames: Any) -> Any:
         """Normal appearance of each scored frame.
 
         Args:
-            frames: float32 `[context + n, height, width, channels]` in 0 to 1, `n` a multiple of `stride`.
+            frames: float32 `[context + n, height, width, input_channels]`, prepared, `n` a multiple of `stride`.
 
         Returns:
             float32 `[n, height, width, channels]`.
         """
         raise NotImplementedError(f"{type(self).__name__} is abstract in `reconstruct`")
 
-    def score(self, frames: Any) -> tuple[Any, Any, Any]:
-        """Scores frames, encoding each once (equations 13 and 14 of the paper: squared reconstruction error).
-
-        The squared error is averaged over channels and over cells of `cell` x `cell` pixels, blurred by 3 x 3
-        cells, and the score is the map's maximum: a small anomaly must not drown in a large quiet picture.
+    def errors(self, frames: Any) -> tuple[Any, Any]:
+        """Error of each pixel (equations 13 and 14 of the paper: squared reconstruction error).
 
         Args:
-            frames: uint8 `[context + n, height, width, channels]`, `n` a multiple of `stride`.
+            frames: float32 `[context + n, height, width, input_channels]`, prepared, `n` a multiple of `stride`.
 
         Returns:
-            `(score [n], error_map [n, height / cell, width / cell], mse [n])`, float32; `mse` is the plain mean
-            over the frame in units of the 0 to 1 range, from which PSNR follows.
+            `(error [n, height, width], mse [n])`, float32, at least 0; `mse` is the plain mean squared error of the
+            picture in units of the 0 to 1 range, from which PSNR follows.
         """
-        frames = ops.cast(frames, "float32") / 255.0
-        difference = frames[self.context :] - self.reconstruct(frames)
-        squared = ops.mean(ops.square(difference), axis=-1, keepdims=True)
-        cells = ops.average_pool(squared, self.cell, strides=self.cell, padding="valid")
-        error_map = ops.average_pool(cells, 3, strides=1, padding="same")[..., 0]
-        return ops.max(error_map, axis=(1, 2)), error_map, ops.mean(cells, axis=(1, 2, 3))
+        difference = frames[self.context :, ..., : self.channels] - self.reconstruct(frames)
+        squared = ops.mean(ops.square(difference), axis=-1)
+        return squared, ops.mean(squared, axis=(1, 2))
+
+    def cell_errors(self, frames: Any) -> tuple[Any, Any]:
+        """Error of each cell: the mean of its pixels, blurred by 3 x 3 cells.
+
+        Args:
+            frames: As for `errors`.
+
+        Returns:
+            `(cells [n, height / cell, width / cell], mse [n])`.
+        """
+        error, mse = self.errors(frames)
+        cells = ops.average_pool(error[..., None], self.cell, strides=self.cell, padding="valid")
+        return ops.average_pool(cells, 3, strides=1, padding="same")[..., 0], mse
+
+    def score(self, frames: Any) -> tuple[Any, Any, Any]:
+        """Scores frames, encoding each once.
+
+        The score is the map's maximum: a small anomaly must not drown in a large quiet picture.
+
+        Args:
+            frames: uint8 `[context + n, height, width, input_channels]`, `n` a multiple of `stride`.
+
+        Returns:
+            `(score [n], error_map [n, height / cell, width / cell], mse [n])`, float32.
+        """
+        cells, mse = self.cell_errors(self.prepare(frames))
+        error_map = cells if self.normal_error is None else self.normal_error(cells)
+        return ops.max(error_map, axis=(1, 2)), error_map, mse
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -119,4 +214,6 @@ class Detector(keras.Model):
             "window": self.window,
             "stride": self.stride,
             "cell": self.cell,
+            "flow": self.flow,
+            "relative": self.relative,
         }

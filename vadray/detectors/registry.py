@@ -2,13 +2,37 @@
 
 import difflib
 
+from vadray.detectors.amae import AppearanceMotionAutoencoder
 from vadray.detectors.base import Detector
 from vadray.detectors.conv_ae import ConvolutionalAutoencoder
+from vadray.detectors.dense_ae import DenseAutoencoder
+from vadray.detectors.feature_density import FeatureDensity
+from vadray.detectors.frame_difference import FrameDifference
+from vadray.detectors.frame_prediction import FramePrediction
+from vadray.detectors.memory_ae import MemoryAutoencoder
+from vadray.detectors.motion import Motion
 from vadray.detectors.stae import SpatiotemporalAutoencoder
+from vadray.detectors.stcen import SpatiotemporalConsistency
+from vadray.detectors.std import SpatioTemporalDissociation
+from vadray.detectors.vae import VariationalAutoencoder
 from vadray.errors import RequestError
 
 DETECTORS: dict[str, type[Detector]] = {
-    detector.name_of_detector: detector for detector in (ConvolutionalAutoencoder, SpatiotemporalAutoencoder)
+    detector.name_of_detector: detector
+    for detector in (
+        ConvolutionalAutoencoder,
+        DenseAutoencoder,
+        VariationalAutoencoder,
+        FeatureDensity,
+        SpatiotemporalAutoencoder,
+        SpatioTemporalDissociation,
+        SpatiotemporalConsistency,
+        AppearanceMotionAutoencoder,
+        MemoryAutoencoder,
+        FramePrediction,
+        Motion,
+        FrameDifference,
+    )
 }
 
 

@@ -4,7 +4,8 @@ import copy
 
 import numpy as np
 
-from vadray.media.motion import FrameFigures
+from vadray.media.flow import StreamFlow
+from vadray.media.motion import FrameFigures, grey_of
 from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo
 
 
@@ -14,16 +15,20 @@ class ChunkBuilder:
     A full chunk is held back until the next frame comes, since only then is it known whether it is the last.
 
     Args:
-        request: Gives frame size, `lead_frames` and `chunk_frames`.
+        request: Gives frame size, `lead_frames`, `chunk_frames` and `flow`.
         info: The source's `MemberInfo`; a copy goes out with each chunk, its `frames` kept up to date.
     """
 
     def __init__(self, request: DecodeRequest, info: MemberInfo):
         self.info = info
-        self._lead_frames = request.lead_frames
+        # The first `flow` frames of the lead-in only tell where those after them moved from: their own flow
+        # would need frames from before them. So each frame given has its true flow, however a video is cut.
+        self._lead_frames = request.lead_frames - request.flow
         self._chunk_frames = request.chunk_frames
-        self._shape = (request.height, request.width, request.channels)
+        self._channels = request.channels
+        self._shape = (request.height, request.width, request.input_channels)
         self._figures = FrameFigures()
+        self._flow = StreamFlow(request.flow) if request.flow else None
         self._chunk = 0
         self._start(())
 
@@ -38,10 +43,11 @@ class ChunkBuilder:
 
     def lead_in(self, frames) -> None:
         """Sets the context before the first scored frame: the last `lead_frames` frames before it."""
-        frames = list(frames)
-        if frames:
-            self._figures.remember(frames[-1])
-        self._start(frames[-self._lead_frames :] if self._lead_frames else ())
+        lead = []
+        for frame in frames:
+            lead.append(np.empty(self._shape, np.uint8))
+            self._figures.remember(self._fill(lead[-1], frame))
+        self._start(lead[-self._lead_frames :] if self._lead_frames else ())
 
     def add(self, frame: np.ndarray, time_s: float) -> DecodedChunk | None:
         """Takes the next frame, uint8 `[height, width, channels]`, and gives a chunk if one is complete."""
@@ -49,12 +55,21 @@ class ChunkBuilder:
         if self._count == self._chunk_frames:
             complete = self._emit(last=False)
         place = self._frames[self._lead + self._count]
-        place[...] = frame
         self._times[self._count] = time_s
-        self._measured[self._count] = self._figures.measure(place)
+        self._measured[self._count] = self._figures.measure(self._fill(place, frame))
         self._count += 1
         self.info.frames += 1
         return complete
+
+    def _fill(self, place: np.ndarray, frame: np.ndarray) -> np.ndarray:
+        """Puts a frame and its flow in their place; gives what its figures are to be measured on."""
+        if self._flow is None:
+            place[...] = frame
+            return place
+        grey = np.array(grey_of(frame))  # a copy: `frame` is the decoder's, `place` will be the consumer's
+        place[..., : self._channels] = frame
+        place[..., self._channels :] = self._flow.measure(grey)
+        return grey[..., None]
 
     def finish(self) -> DecodedChunk:
         """Gives the final chunk, empty if the unit has no frames."""
@@ -81,6 +96,7 @@ class ChunkBuilder:
         )
         self._chunk += 1
         if not last:
-            self._figures.remember(frames[-1].copy())  # the consumer may write into the chunk
+            if self._flow is None:
+                self._figures.remember(frames[-1].copy())  # the consumer may write into the chunk
             self._start(frames[max(0, used - self._lead_frames) :] if self._lead_frames else ())
         return chunk

@@ -251,7 +251,7 @@ def _slot_bytes(request: DecodeRequest) -> int:
     frames = request.lead_frames + request.chunk_frames
     if request.sources[0].kind == "image":
         frames = len(request.sources)
-    size = frames * request.height * request.width * request.channels
+    size = frames * request.height * request.width * request.input_channels
     return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 

@@ -6,7 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from vadray.media.flow_code import FLOW_CHANNELS
+
 Kind = Literal["image", "video", "clip"]
+
+# less than that leaves the search for flow no pyramid
+LEAST_SIDE_FOR_FLOW_PX = 16
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,17 @@ class DecodeRequest:
         height: Rows of the frames wanted.
         width: Columns of the frames wanted.
         channels: 1 (grey) or 3 (RGB).
-        lead_frames: Frames of context to give before the first frame of each chunk. At least 1, or the
-            motion figure of a unit's first frame cannot see the frame before it.
+        lead_frames: Frames to read before the first frame of a unit. At least 1, or the motion figure of a
+            unit's first frame cannot see the frame before it. All but the first `flow` of them are given, as
+            context before the first frame of each chunk.
         chunk_frames: Most scored frames in one chunk (video and clips; images come as one chunk).
         start_pts: First timestamp that belongs to the unit, in the stream's time base; for clips a
             0-based frame number. None: from the first frame.
         lead_pts: Where to begin decoding so that the lead-in is complete: a hint, checked after seeking.
         end_pts: First timestamp that no longer belongs to the unit. None: to the end.
+        flow: Video and clips: frames across which optical flow is measured, 0 for none; at most `lead_frames`.
+            Flow comes as two more channels behind the picture's, coded as in `vadray.media.flow_code`, from the
+            frame `flow` frames before to the frame itself; no motion for an object's first `flow` frames.
 
     Raises:
         ValueError: An argument outside its range.
@@ -70,6 +79,12 @@ class DecodeRequest:
     start_pts: int | None = None
     lead_pts: int | None = None
     end_pts: int | None = None
+    flow: int = 0
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the frames given: the picture's, and two of optical flow where it is wanted."""
+        return self.channels + (FLOW_CHANNELS if self.flow else 0)
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -79,9 +94,26 @@ class DecodeRequest:
             raise ValueError(f"Only images are decoded in groups. Received kinds: {sorted(kinds)}")
         if self.channels not in (1, 3):
             raise ValueError(f"`channels` must be 1 (grey) or 3 (RGB). Received: {self.channels}")
-        for name, least in (("height", 1), ("width", 1), ("lead_frames", 0), ("chunk_frames", 1)):
+        least_of = {"height": 1, "width": 1, "lead_frames": 0, "chunk_frames": 1, "flow": 0}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ValueError(f"`{name}` must be at least {least}. Received: {getattr(self, name)}")
+        if self.flow:
+            self._check_flow(kinds)
+
+    def _check_flow(self, kinds: set[Kind]) -> None:
+        if "image" in kinds:
+            raise ValueError(f"`flow` must be 0 for images: there is no frame before. Received: {self.flow}")
+        if self.flow > self.lead_frames:
+            raise ValueError(
+                "`flow` must be at most `lead_frames`, or a unit's first frames have no flow. "
+                f"Received: flow={self.flow}, lead_frames={self.lead_frames}"
+            )
+        if min(self.height, self.width) < LEAST_SIDE_FOR_FLOW_PX:
+            raise ValueError(
+                f"`flow` needs frames of at least {LEAST_SIDE_FOR_FLOW_PX} pixels a side. "
+                f"Received: flow={self.flow}, height={self.height}, width={self.width}"
+            )
 
 
 @dataclass
@@ -120,7 +152,7 @@ class DecodedChunk:
         chunk: Number of this chunk in its unit, from 0.
         last: True for the final chunk of the unit.
         lead: How many of the first `frames` are context only, not to be scored.
-        frames: uint8 `[lead + n, height, width, channels]`, in presentation order.
+        frames: uint8 `[lead + n, height, width, input_channels]`, in presentation order.
         time_s: float64 `[n]`: seconds from the object's first frame; 0 for images.
         brightness: float32 `[n]`: mean grey level, 0 to 255.
         sharpness: float32 `[n]`: variance of the Laplacian of the grey frame.

@@ -2,14 +2,16 @@
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vadray.bundle import Bundle
 from vadray.detectors.localise import localise
 from vadray.errors import VadrayError
 from vadray.media.thumbnail import thumbnail
+
+if TYPE_CHECKING:
+    from vadray.detectors.base import Detector
 
 BLOCK_FRAMES = 64  # frames scored by one call of the device
 MOMENT_FRAMES = 64  # at most one thumbnail in so many frames of video
@@ -17,28 +19,25 @@ THUMBNAILS_PER_CHUNK = 8
 
 
 class Scorer:
-    """One bundle's detector on this process's device.
+    """A detector on this process's device.
 
     Args:
-        bundle: The bundle.
-        threads: CPU threads for TensorFlow; 0 lets it choose. It holds for the process, so the first scorer decides.
+        detector: With its weights; made after `configure_device`.
         compile_for_device: Compile by XLA: worth it on a GPU only.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 0, compile_for_device: bool = False):
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    def __init__(self, detector: "Detector", compile_for_device: bool = False):
         import tensorflow as tf
 
-        _configure(tf, threads)
-        self._detector = bundle.load_detector()
-        self.cell: int = self._detector.cell
-        self.context = bundle.context
-        self.is_video = bundle.kind == "video"
-        self._block = max(bundle.stride, BLOCK_FRAMES // bundle.stride * bundle.stride)
-        shape = (self.context + self._block, bundle.height, bundle.width, bundle.channels)
+        self.cell = detector.cell
+        self.context = detector.context
+        self._channels = detector.channels
+        self.is_video = detector.kind == "video"
+        self._block = max(detector.stride, BLOCK_FRAMES // detector.stride * detector.stride)
+        shape = (self.context + self._block, detector.height, detector.width, detector.input_channels)
         # one static shape: a second one would be traced and, on a GPU, compiled again
         self._score = tf.function(
-            self._detector.score,
+            detector.score,
             input_signature=[tf.TensorSpec(shape, tf.uint8)],
             jit_compile=compile_for_device,
             autograph=False,
@@ -48,9 +47,10 @@ class Scorer:
         """Scores frames.
 
         Args:
-            frames: uint8 `[lead + n, height, width, channels]`.
-            lead: How many of the first frames are context only. With fewer than the windows need (an object's
-                beginning) the first frame is repeated: edge padding, the paper's step 7.
+            frames: uint8 `[lead + n, height, width, input_channels]`.
+            lead: How many of the first frames are context only; of more than needed, the last are used. With
+                fewer than the windows need (an object's beginning) the first frame is repeated: edge padding, the
+                paper's step 7.
 
         Returns:
             `(score [n], error_map [n, rows, columns], mse [n])`, float32.
@@ -85,7 +85,7 @@ class Scorer:
         A moment is the highest of `MOMENT_FRAMES` consecutive frames of a video, or one image.
 
         Args:
-            frames: uint8 `[n, height, width, channels]`, the scored frames.
+            frames: uint8 `[n, height, width, input_channels]`, the scored frames.
             score: float32 `[n]`.
             boxes: int32 `[n, 4]` of (row, column, rows, columns), in cells.
         """
@@ -95,7 +95,8 @@ class Scorer:
         pictures = []
         for index in sorted(peaks[:THUMBNAILS_PER_CHUNK]):
             row, column, rows, columns = (int(value) * self.cell for value in boxes[index])
-            pictures.append((index, thumbnail(frames[index], (column, row, columns, rows))))
+            picture = frames[index, ..., : self._channels]
+            pictures.append((index, thumbnail(picture, (column, row, columns, rows))))
         return pictures
 
 
@@ -122,11 +123,18 @@ def timed_score(scorer: Scorer, frames: np.ndarray, lead: int) -> tuple[dict[str
     return {"score": score, "mse": mse, "peaks": peaks, "boxes": boxes}, time.perf_counter() - begun
 
 
-def _configure(tf: Any, threads: int) -> None:
-    """Threads and GPU memory can be set only before TensorFlow's first operation."""
-    if getattr(_configure, "done", False):
+def configure_device(threads: int) -> None:
+    """Sets what can be set only before TensorFlow's first operation: the first call of a process decides.
+
+    Args:
+        threads: CPU threads; 0 lets TensorFlow choose.
+    """
+    if getattr(configure_device, "done", False):
         return
-    _configure.done = True  # type: ignore[attr-defined]
+    configure_device.done = True  # type: ignore[attr-defined]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

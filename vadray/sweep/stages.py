@@ -18,7 +18,7 @@ import pyarrow as pa
 from vadray.bundle import open_bundle
 from vadray.media.request import DecodedChunk, MemberInfo
 from vadray.sweep import scores
-from vadray.sweep.scorer import Scorer, timed_score, to_picture_pixels
+from vadray.sweep.scorer import Scorer, configure_device, timed_score, to_picture_pixels
 from vadray.sweep.units import FrameShape, UnitDecoder
 
 
@@ -96,9 +96,9 @@ class Scoring:
 
     def score(self, unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:
         if bundle not in self._scorers:
-            self._scorers[bundle] = Scorer(
-                open_bundle(self._settings.bundles[bundle]), self._settings.threads, self._settings.gpu
-            )
+            configure_device(self._settings.threads)
+            detector = open_bundle(self._settings.bundles[bundle]).load_detector()
+            self._scorers[bundle] = Scorer(detector, self._settings.gpu)
         table = score_chunk(
             self._scorers[bundle],
             self._settings.shapes[bundle],

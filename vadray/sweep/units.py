@@ -3,11 +3,10 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from vadray.bundle import Bundle
 from vadray.config import frames_in_mib
 from vadray.errors import UnreadableMedia
 from vadray.media.isolation import IsolatedDecoder
@@ -22,9 +21,11 @@ class FrameShape:
         height: Rows.
         width: Columns.
         channels: 1 or 3.
-        lead_frames: Frames of context before the first scored one, at least 1 (for the motion figure).
+        lead_frames: Frames to read before the first scored one, at least 1 (for the motion figure): the windows'
+            context, and before it as many frames as flow is measured across, or the context's flow were unknown.
         chunk_frames: Most scored frames in a chunk, a multiple of the stride.
         clip_fps: Frames per second to assume for folders of numbered frames.
+        flow: Frames across which optical flow is measured, 0 for none.
     """
 
     height: int
@@ -33,18 +34,39 @@ class FrameShape:
     lead_frames: int
     chunk_frames: int
     clip_fps: float = 25.0
+    flow: int = 0
 
 
-def frame_shape(bundle: Bundle, unit_frames: int | None, clip_fps: float) -> FrameShape:
-    """The frames that `bundle` scores, in units of `unit_frames` (default: what fits 32 MiB)."""
-    frames = unit_frames or frames_in_mib(bundle.height, bundle.width, bundle.channels)
+class TakesFrames(Protocol):
+    """A bundle or a detector: what both say of the frames that they take."""
+
+    @property
+    def height(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def flow(self) -> int: ...
+    @property
+    def input_channels(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def stride(self) -> int: ...
+
+
+def frame_shape(taker: TakesFrames, unit_frames: int | None, clip_fps: float) -> FrameShape:
+    """The frames that a bundle or detector takes, in units of `unit_frames` (default: what fits 32 MiB)."""
+    frames = unit_frames or frames_in_mib(taker.height, taker.width, taker.input_channels)
     return FrameShape(
-        height=bundle.height,
-        width=bundle.width,
-        channels=bundle.channels,
-        lead_frames=max(bundle.context, 1),
-        chunk_frames=max(bundle.stride, frames // bundle.stride * bundle.stride),
+        height=taker.height,
+        width=taker.width,
+        channels=taker.channels,
+        lead_frames=max(taker.context + taker.flow, 1),
+        chunk_frames=max(taker.stride, frames // taker.stride * taker.stride),
         clip_fps=clip_fps,
+        flow=taker.flow,
     )
 
 
@@ -125,6 +147,7 @@ def decode_request(unit: dict[str, Any], shape: FrameShape) -> DecodeRequest:
         start_pts=unit["start_pts"],
         lead_pts=unit["lead_pts"],
         end_pts=unit["end_pts"],
+        flow=shape.flow,
     )
 
 
@@ -135,7 +158,7 @@ def _empty(request: DecodeRequest, chunk: int, info: MemberInfo) -> DecodedChunk
         chunk=chunk,
         last=True,
         lead=0,
-        frames=np.zeros((0, request.height, request.width, request.channels), np.uint8),
+        frames=np.zeros((0, request.height, request.width, request.input_channels), np.uint8),
         time_s=np.zeros(0, np.float64),
         brightness=nothing,
         sharpness=nothing,

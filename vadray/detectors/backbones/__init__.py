@@ -1,0 +1,1 @@
+"""Pre-trained networks whose features the detectors use. Nothing here is ever downloaded."""

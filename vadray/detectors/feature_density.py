@@ -1,0 +1,300 @@
+"""Density of normal features of a pre-trained network, for images."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from vadray.detectors.backbones.backbone import EFFICIENTNET_LITE0, IMAGENET, Backbone
+from vadray.detectors.base import Detector
+from vadray.detectors.layers.patch_gaussian import PatchGaussian
+from vadray.detectors.layers.patch_memory import FAR, PatchMemory
+from vadray.errors import RequestError
+
+DENSITIES = ("nearest", "gaussian")
+MOST_PICTURES = 1000  # that are fitted, drawn evenly
+MOST_PATCHES = 60_000  # among which the memory is chosen
+FRAMES_AT_ONCE = 8
+GREY = 110 / 255  # the mean to which every picture is brought
+LEAST_SHARE = 0.25  # of the mean over all places, for what is usual in one
+TINY = 1e-6
+
+
+@keras.saving.register_keras_serializable("vadray")
+class FeatureDensity(Detector):
+    """Says how far each patch's features are from those of normal patches. Nothing is learned by gradients.
+
+    A network trained on a million photographs describes each patch; patches of normal pictures are remembered, and
+    a patch near to none of them is anomalous. With `density` "nearest" the memory is common to all places
+    (PatchCore); with "gaussian" each place has mean and covariance of its own (PaDiM), for pictures whose parts
+    are always in the same place. Backbone and memory are in the saved file: a bundle needs no package.
+
+    The papers state: Wide ResNet-50, 256 pixels cropped to 224, features of its second and third stage averaged
+    over 3 x 3; PatchCore remembers 1 to 25 % of the patches, chosen greedily, and scores by the largest distance,
+    weighted by how dense the memory is there; PaDiM takes 100 (ResNet-18) or 550 dimensions at random and adds
+    0.01 to the covariance's diagonal.
+    We had to choose: EfficientNet-Lite0, whose weights a package carries, and a memory of fixed size. Further,
+    measured on magnetic tiles of six exposures:
+    - Every picture is brought to the same mean brightness: exposure says nothing of a surface.
+    - Distances are relative to what is usual in their place, since borders are always far from everything. What is
+      usual comes from the fitted pictures, each against the memory without its own patches: with them, it would be
+      zero where a patch was remembered.
+    - Distances are relative to their picture's median: a rough surface is far from the memory everywhere, and a
+      crack is where it is farther than around it.
+    - The score is the mean of the largest 5 % of the map.
+
+    Args:
+        height: Rows, a multiple of 8.
+        width: Columns, a multiple of 8.
+        channels: 1 (grey) or 3 (RGB). Defaults to 1.
+        backbone: "efficientnet_lite0", or a network of `keras.applications`. Defaults to "efficientnet_lite0".
+        weights: "imagenet" (efficientnet_lite0, from the extra `backbone`), a path to a weights file (others), or
+            None for random ones. Defaults to "imagenet".
+        reductions: How much smaller than the picture the maps of features are, ascending; the first gives the
+            grid of patches. Defaults to (8,).
+        density: "nearest" or "gaussian". Defaults to "nearest".
+        dimensions: To which features are reduced by a random projection, at least 1. Defaults to 128.
+        memory_size: Patches in memory ("nearest"), at least 1. Defaults to 2048.
+        equalise: Bring every picture to the same mean brightness. Defaults to True.
+        by_picture: Divide distances by their picture's median. Defaults to True.
+        top_share: Of the cells whose mean is the score, above 0 and at most 1. Defaults to 0.05.
+        seed: Of all that is drawn at random. Defaults to 0.
+
+    Input shape: float `[n, height, width, channels]` in 0 to 1.
+    Output shape: float `[n, height / cell, width / cell]`, at least 0: distances without unit, about 1 on average.
+        `mse` is 0, as nothing is reconstructed.
+
+    Raises:
+        RequestError: An argument is out of its range; weights are missing.
+
+    Example:
+        >>> detector = FeatureDensity(height=256, width=256)
+        >>> detector.build()
+        >>> detector.fit_normal([normal_pictures])
+        >>> score, error_map, _ = detector.score(pictures)
+
+    Reference: Roth et al., "Towards Total Recall in Industrial Anomaly Detection" (PatchCore), CVPR 2022, sections
+        3.1 to 3.3; Defard et al., "PaDiM", ICPR 2021, section III.
+    """
+
+    name_of_detector = "feature_density"
+    kind = "image"
+    paper = "Roth et al., CVPR 2022; Defard et al., ICPR 2021"
+    learns = False
+    default_size = (256, 256)
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        channels: int = 1,
+        backbone: str = EFFICIENTNET_LITE0,
+        weights: str | None = IMAGENET,
+        reductions: Sequence[int] = (8,),
+        density: str = "nearest",
+        dimensions: int = 128,
+        memory_size: int = 2048,
+        equalise: bool = True,
+        by_picture: bool = True,
+        top_share: float = 0.05,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(height, width, channels, **kwargs)
+        if self.window != 1 or self.flow or self.relative:
+            raise RequestError(
+                "Arguments `window`, `flow` and `relative`: feature_density scores single images without flow, "
+                f"relative to their place in any case. Received: window={self.window}, flow={self.flow}, "
+                f"relative={self.relative}"
+            )
+        if density not in DENSITIES:
+            raise RequestError(
+                f"Argument `density` must be one of {', '.join(DENSITIES)}. Received: density={density!r}"
+            )
+        if dimensions < 1:
+            raise RequestError(f"Argument `dimensions` must be at least 1. Received: dimensions={dimensions}")
+        if not 0 < top_share <= 1:
+            raise RequestError(
+                f"Argument `top_share` must be above 0 and at most 1. Received: top_share={top_share}"
+            )
+        self.reductions, self.density, self.dimensions = tuple(reductions), density, dimensions
+        self.memory_size, self.seed = memory_size, seed
+        self.equalise, self.by_picture, self.top_share = equalise, by_picture, top_share
+        self.backbone = Backbone(backbone, height, width, self.reductions, weights, name="backbone")
+        self.patches: PatchMemory | PatchGaussian = (
+            PatchMemory(memory_size, name="memory")
+            if density == "nearest"
+            else PatchGaussian(name="gaussian")
+        )
+        self._weights_are_saved = False
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "FeatureDensity":
+        """A detector as it was saved. Its weights come with it: where they once were read is not looked at."""
+        detector = super().from_config(config, custom_objects)
+        detector._weights_are_saved = True
+        return detector
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return -(-self.height // self.reductions[0]), -(-self.width // self.reductions[0])
+
+    def build_layers(self) -> None:
+        if not self._weights_are_saved:
+            self.backbone.load()
+        features = sum(self.backbone.features)
+        self.centre = self.add_weight(shape=(features,), initializer="zeros", trainable=False, name="centre")
+        self.projection = self.add_weight(
+            shape=(features, self.dimensions), initializer="zeros", trainable=False, name="projection"
+        )
+        self.usual = self.add_weight(shape=self.grid, initializer="ones", trainable=False, name="usual")
+        self.patches.build((None, *self.grid, self.dimensions))
+
+    def describe(self, pictures: Any) -> Any:
+        """Features of each patch.
+
+        Args:
+            pictures: float32 `[n, height, width, channels]`, prepared.
+
+        Returns:
+            float32 `[n, *grid, features]`.
+        """
+        if self.equalise:
+            mean = ops.mean(pictures, axis=(1, 2, 3), keepdims=True)
+            pictures = ops.minimum(pictures * (GREY / ops.maximum(mean, TINY)), 1.0)
+        maps = [
+            ops.average_pool(features, 3, strides=1, padding="same") for features in self.backbone(pictures)
+        ]
+        maps[1:] = [ops.image.resize(features, self.grid, interpolation="bilinear") for features in maps[1:]]
+        return ops.concatenate(maps, axis=-1)
+
+    def encode(self, pictures: Any) -> Any:
+        """Codes of each patch, float32 `[n, *grid, dimensions]`: centred, weighed and projected features."""
+        centred = self.describe(pictures) - ops.convert_to_tensor(self.centre)
+        return ops.matmul(centred, ops.convert_to_tensor(self.projection))
+
+    def distances(self, pictures: Any) -> Any:
+        """Distance of each patch to what is normal, relative to its place and picture: float32 `[n, *grid]`."""
+        distance = self.patches(self.encode(pictures)) / ops.convert_to_tensor(self.usual)
+        if self.by_picture:
+            distance = distance / ops.maximum(_median(distance), TINY)
+        return distance
+
+    def cell_errors(self, frames: Any) -> tuple[Any, Any]:
+        count = frames.shape[0]
+        # a few pictures at a time: the widest maps and the distances of a block of 64 would need gigabytes
+        at_once = next(size for size in range(min(FRAMES_AT_ONCE, count), 0, -1) if count % size == 0)
+        blocks = ops.reshape(frames, (count // at_once, at_once, *frames.shape[1:]))
+        distance = ops.reshape(ops.map(self.distances, blocks), (count, *self.grid))
+        rows, columns = self.height // self.cell, self.width // self.cell
+        if (rows, columns) != self.grid:
+            distance = ops.image.resize(distance[..., None], (rows, columns), interpolation="bilinear")[
+                ..., 0
+            ]
+        return distance, ops.zeros((count,))
+
+    def score(self, frames: Any) -> tuple[Any, Any, Any]:
+        """As `Detector.score`, but the score is the mean of the map's largest cells."""
+        error_map, mse = self.cell_errors(self.prepare(frames))
+        flat = ops.reshape(error_map, (error_map.shape[0], -1))
+        largest, _ = ops.top_k(flat, max(1, round(self.top_share * flat.shape[1])))
+        return ops.mean(largest, axis=1), error_map, mse
+
+    def fit_normal(self, runs: Iterable[np.ndarray]) -> None:
+        """Fits the projection, the density and what is usual in each place.
+
+        Args:
+            runs: uint8 `[n, height, width, channels]` each.
+
+        Raises:
+            RequestError: There is no picture.
+        """
+        random = np.random.default_rng([self.seed, 0xFD])
+        pictures = _drawn(runs, random)
+        self._fit_projection(pictures, random)
+        if isinstance(self.patches, PatchGaussian):
+            self.patches.fit(np.asarray(codes) for codes in self._each(self.encode, pictures))
+            distances = [np.asarray(self.patches(codes)) for codes in self._each(self.encode, pictures)]
+        else:
+            distances = self._fit_memory(self.patches, pictures, random)
+        maps = np.concatenate(distances)
+        usual = maps.mean(axis=0) + 2 * maps.std(axis=0)
+        self.usual.assign(np.maximum(usual, max(LEAST_SHARE * usual.mean(), TINY)))
+
+    def _fit_projection(self, pictures: np.ndarray, random: np.random.Generator) -> None:
+        count, total, squares = 0, 0.0, 0.0
+        for described in self._each(self.describe, pictures):
+            flat = np.asarray(described).astype(np.float64).reshape(-1, described.shape[-1])
+            count, total, squares = (
+                count + len(flat),
+                total + flat.sum(axis=0),
+                squares + np.square(flat).sum(axis=0),
+            )
+        mean = np.asarray(total) / count
+        variance = np.maximum(np.asarray(squares) / count - mean**2, 0)
+        # maps of different stages count alike, however large their values
+        parts = np.split(variance, np.cumsum(self.backbone.features)[:-1])
+        scale = np.concatenate([np.full(len(part), max(part.sum(), TINY) ** -0.5) for part in parts])
+        projection = random.normal(size=(len(mean), self.dimensions)) / np.sqrt(self.dimensions)
+        self.centre.assign(mean.astype(np.float32))
+        self.projection.assign((scale[:, None] * projection).astype(np.float32))
+
+    def _fit_memory(
+        self, memory: PatchMemory, pictures: np.ndarray, random: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Fills the memory; returns distances of each picture to the patches of the others."""
+        places = self.grid[0] * self.grid[1]
+        candidates, owners, drawn = [], [], min(places, max(1, MOST_PATCHES // len(pictures)))
+        for number, codes in enumerate(
+            code for block in self._each(self.encode, pictures) for code in np.asarray(block)
+        ):
+            chosen = random.permutation(places)[:drawn]
+            candidates.append(codes.reshape(places, -1)[chosen])
+            owners.append(np.full(drawn, number))
+        owner = np.concatenate(owners)[memory.fit(np.concatenate(candidates), self.seed)]
+        distances = []
+        for number, picture in enumerate(pictures):
+            own = owner == number if len(pictures) > 1 else np.zeros(len(owner), bool)
+            codes = self.encode(self.prepare(picture[None]))
+            distances.append(np.asarray(memory(codes, np.where(own, FAR, 0.0).astype(np.float32))))
+        return distances
+
+    def _each(self, function: Any, pictures: np.ndarray) -> Iterator[Any]:
+        for start in range(0, len(pictures), FRAMES_AT_ONCE):
+            yield function(self.prepare(pictures[start : start + FRAMES_AT_ONCE]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "backbone": self.backbone.network_name,
+            "weights": self.backbone.weights_from,
+            "reductions": list(self.reductions),
+            "density": self.density,
+            "dimensions": self.dimensions,
+            "memory_size": self.memory_size,
+            "equalise": self.equalise,
+            "by_picture": self.by_picture,
+            "top_share": self.top_share,
+            "seed": self.seed,
+        }
+
+
+def _median(maps: Any) -> Any:
+    """Median of each map, `[n, 1, 1]`; the lower of two for an even number of cells."""
+    flat = ops.reshape(maps, (maps.shape[0], -1))
+    return ops.sort(flat, axis=1)[:, (flat.shape[1] - 1) // 2][:, None, None]
+
+
+def _drawn(runs: Iterable[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """At most `MOST_PICTURES` of all pictures, evenly: those with the smallest of random numbers."""
+    kept: list[tuple[float, np.ndarray]] = []
+    for run in runs:
+        kept += [(random.random(), picture) for picture in run]
+        if len(kept) > 2 * MOST_PICTURES:
+            kept = sorted(kept, key=lambda pair: pair[0])[:MOST_PICTURES]
+    if not kept:
+        raise RequestError("runs: expected at least one normal picture, received none")
+    return np.stack([picture for _, picture in sorted(kept, key=lambda pair: pair[0])[:MOST_PICTURES]])

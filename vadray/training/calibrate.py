@@ -7,7 +7,7 @@ from vadray.archive.routing import Route
 from vadray.bundle import Bundle, open_bundle, recalibrate
 from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.calibration.events import EventRules
-from vadray.config import CalibrateOptions, TrainOptions
+from vadray.config import CalibrateOptions, ClusterOptions, TrainOptions
 from vadray.errors import RequestError
 from vadray.sweep import planning
 from vadray.sweep.collect import collect_scores
@@ -33,30 +33,41 @@ def calibrate(options: CalibrateOptions, say: Callable[[str], None]) -> tuple[Bu
             f"archive: expected {bundle.kind}s to calibrate on, found none in {options.archive}"
         )
     say(f"scoring {len(units)} units")
-    calibration = fit_calibration(bundle, units, shape, options)
+    calibration = fit_calibration(bundle.kind, score_footage(bundle, units, shape, options), options)
     provenance = {"calibrated_on": {"archive": options.archive, "fingerprint": footage.fingerprint(units)}}
     return recalibrate(bundle, calibration, options.out, provenance), calibration
 
 
-def fit_calibration(
-    bundle: Bundle, units: list[dict[str, Any]], shape: FrameShape, options: TrainOptions | CalibrateOptions
-) -> Calibration:
-    """Scores units of normal footage and fits a calibration.
+def score_footage(
+    bundle: Bundle, units: list[dict[str, Any]], shape: FrameShape, options: ClusterOptions
+) -> list[VideoScores]:
+    """Scores units of normal footage, each on its own: those held out need not be neighbours, and a gap is no event.
 
     Args:
-        bundle: The bundle to calibrate.
+        bundle: The bundle that scores them.
         units: Planned rows.
         shape: Frames it wants.
-        options: How to calibrate, and the sizes of the pools.
+        options: Sizes of the pools.
     """
-    # units apart: those held out need not be neighbours, and a gap between them is no event
-    scored = [
+    return [
         VideoScores(part.camera or None, part.time_s, part.score)
         for part in collect_scores(units, bundle, shape, options, apart=True)
     ]
+
+
+def fit_calibration(
+    kind: str, scored: list[VideoScores], options: TrainOptions | CalibrateOptions
+) -> Calibration:
+    """Fits a calibration as the options say.
+
+    Args:
+        kind: "image" or "video".
+        scored: Scores of normal footage.
+        options: How to calibrate.
+    """
     return Calibration.fit(
         scored,
-        kind=bundle.kind,
+        kind=kind,
         method=None if options.threshold == "auto" else options.threshold,
         false_alarms_per_hour=options.false_alarms_per_hour,
         quantile=options.quantile,

@@ -30,11 +30,15 @@ class Samples:
         chunks: References to tables of decoded chunks.
         places: int64 `[n, 3]`: table, row in it, first frame of the window.
         window: Frames of a window.
+        frames: Frames decoded, lead-ins not counted.
+        motion: float32 `[n]`: mean absolute difference of each window's frames from those before them, in grey levels.
     """
 
     chunks: list[ray.ObjectRef]
     places: np.ndarray
     window: int
+    frames: int
+    motion: np.ndarray
 
     def __len__(self) -> int:
         return len(self.places)
@@ -76,6 +80,16 @@ class Schedule:
             held = held[np.linspace(0, len(held) - 1, wanted).astype(int)]
         held = np.concatenate([held, np.full(wanted - len(held), -1)])
         return train, held.reshape(self.validation_steps, self.batch_size)
+
+    def epoch_motion(self, epoch: int) -> np.ndarray:
+        """Motion in the samples of each training step over that of all samples, float `[steps]`; 1 where nothing moves.
+
+        Of the whole step, not of a rank's part of it: all ranks must learn at one rate.
+        """
+        usual = float(self.train.motion.mean(dtype=np.float64))
+        if usual == 0:
+            return np.ones(self.steps)
+        return self.train.motion[self.epoch_samples(epoch)[0]].mean(axis=1, dtype=np.float64) / usual
 
 
 class InterleavedFeed(DataConfig):

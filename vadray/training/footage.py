@@ -89,7 +89,7 @@ def _image_units(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dic
 
 def load(
     units: list[dict[str, Any]], shape: FrameShape, window: int, step: int, options: ClusterOptions, say: Say
-) -> tuple[Samples, int]:
+) -> Samples:
     """Decodes units into the object store and cuts windows.
 
     Args:
@@ -101,12 +101,12 @@ def load(
         say: Where to tell of unreadable files.
 
     Returns:
-        The samples, in the order of `units`, and the number of frames decoded.
+        The samples, in the order of `units`.
     """
     chunks = scoring.decode_to_store(units, shape, options)
     order = {unit["unit_id"]: number for number, unit in enumerate(units)}
     located = [
-        (order[row["unit_id"]], row["chunk"], number, place, row["frames"], row["lead"])
+        (order[row["unit_id"]], row["chunk"], number, place, row["frames"], row["lead"], row["motion"])
         for number, rows in enumerate(ray.get([_describe.remote(chunk) for chunk in chunks]))
         for place, row in enumerate(rows)
     ]
@@ -114,23 +114,47 @@ def load(
         for uri_error in rows:
             say(f"not used for training: {uri_error}")
     places: list[tuple[int, int, int]] = []
+    moving = [np.zeros(0, np.float32)]
     frames = 0
-    for _, _, number, place, count, lead in sorted(located):
+    for _, _, number, place, count, lead, motion in sorted(located, key=lambda chunk: chunk[:4]):
         frames += count - lead
         if count == 0:
             continue
-        places += [(number, place, start) for start in range(0, max(count - window, 0) + 1, step)]
-    return Samples(chunks, np.array(places, np.int64).reshape(-1, 3), window), frames
+        starts = range(0, max(count - window, 0) + 1, step)
+        places += [(number, place, start) for start in starts]
+        moving.append(window_motion(np.array(motion, np.float32), lead, np.array(starts), window))
+    return Samples(chunks, np.array(places, np.int64).reshape(-1, 3), window, frames, np.concatenate(moving))
+
+
+def window_motion(motion: np.ndarray, lead: int, starts: np.ndarray, window: int) -> np.ndarray:
+    """Mean motion of windows, float32 `[len(starts)]`.
+
+    Args:
+        motion: Of each frame of a chunk after its lead-in, float32 `[n]`.
+        lead: Frames before those, whose motion is not known.
+        starts: First frame of each window, counted from the lead-in's first.
+        window: Frames of a window; a short chunk's last frame is repeated.
+    """
+    known = np.concatenate([np.zeros(lead, bool), np.ones(len(motion), bool)])
+    known[0] = False  # it has none before it: what stands there is 0, and means nothing
+    if not known.any():
+        return np.zeros(len(starts), np.float32)
+    figures = np.concatenate([np.zeros(lead, np.float32), motion])
+    index = np.minimum(starts[:, None] + np.arange(window), len(known) - 1)
+    count = known[index].sum(axis=1)
+    total = (figures * known)[index].sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), figures[known].mean()).astype(np.float32)
 
 
 @ray.remote(num_cpus=0.1)
-def _describe(chunks: pa.Table) -> list[dict[str, int]]:
+def _describe(chunks: pa.Table) -> list[dict[str, Any]]:
     return [
         {
             "unit_id": chunks["unit_id"][row].as_py(),
             "chunk": chunks["chunk"][row].as_py(),
             "lead": chunks["lead"][row].as_py(),
             "frames": chunks["shape"][row].as_py()[0],
+            "motion": chunks["motion"][row].as_py(),
         }
         for row in range(chunks.num_rows)
     ]

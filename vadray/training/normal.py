@@ -1,0 +1,62 @@
+"""The pass over normal footage after training: what is fitted rather than learned by gradients."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import ray
+
+from vadray.detectors.base import Detector
+from vadray.detectors.registry import detector_class
+from vadray.sweep.scorer import Scorer, configure_device
+from vadray.sweep.stages import unpack
+from vadray.training.feed import Samples
+
+MOST_FRAMES = 20_000  # spread over the footage; more say little more about what is usual
+FIT_CPUS = 0.5
+
+
+def fit_normal(detector: Detector, config: dict[str, Any], samples: Samples, threads: int) -> None:
+    """Fits `detector.fit_normal` and then `detector.normal_error`, where there is either, in a process of its own.
+
+    Args:
+        detector: Built, with learned weights; changed in place.
+        config: Its arguments.
+        samples: Normal footage that it was trained on.
+        threads: CPU threads.
+    """
+    fits = type(detector).fit_normal is not Detector.fit_normal
+    if not fits and detector.normal_error is None:
+        return
+    # no GPU is asked for: this takes seconds, and the device may be in other hands
+    task = _fitted_weights.options(num_cpus=FIT_CPUS)
+    weights = task.remote(detector.name_of_detector, config, detector.get_weights(), samples, threads)
+    detector.set_weights(ray.get(weights))
+
+
+@ray.remote
+def _fitted_weights(
+    name: str, config: dict[str, Any], weights: list[np.ndarray], samples: Samples, threads: int
+) -> list[np.ndarray]:
+    configure_device(threads)
+    detector = detector_class(name)(**config)
+    detector.build()
+    detector.set_weights(weights)
+    detector.fit_normal(frames for frames, _ in _runs(samples))
+    if detector.normal_error is not None:
+        scorer = Scorer(detector)
+        detector.normal_error.fit(scorer.score(frames, lead)[1] for frames, lead in _runs(samples))
+    return detector.get_weights()
+
+
+def _runs(samples: Samples) -> Iterator[tuple[np.ndarray, int]]:
+    """Decoded runs of frames with their lead-in, at most about `MOST_FRAMES` frames of them."""
+    every = max(1, -(-samples.frames // MOST_FRAMES))
+    number = 0
+    for reference in samples.chunks:
+        table = ray.get(reference)
+        for row in range(table.num_rows):
+            chunk = unpack(table, row)[2]
+            number += 1
+            if len(chunk.frames) > chunk.lead and number % every == 0:
+                yield chunk.frames, chunk.lead

@@ -1,0 +1,147 @@
+"""One run of Ray Train: workers, checkpoints, restarts; and where its checkpoints are kept."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.tensorflow import TensorflowTrainer
+
+from vadray import storage
+from vadray.config import TrainOptions
+from vadray.detectors.base import Detector
+from vadray.errors import RequestError, VadrayError
+from vadray.training.feed import InterleavedFeed, Schedule
+from vadray.training.loop import STATE, WEIGHTS, train_loop
+
+Say = Callable[[str], None]
+FEED_CPUS = 1.0  # Ray Data's own source tasks ask for a whole CPU: with less left, training waits for ever
+
+
+def run_training(
+    detector: Detector,
+    options: TrainOptions,
+    config: dict[str, Any],
+    schedule: Schedule,
+    place: str,
+    say: Say,
+) -> list[dict[str, Any]]:
+    """Trains and leaves in `detector` the weights of the epoch with the lowest validation loss.
+
+    Args:
+        detector: Built, with the weights to begin with where `options.init` says so; changed in place.
+        options: Workers, learning rate and so on.
+        config: The detector's arguments.
+        schedule: What each step sees.
+        place: Where checkpoints are; a run that is there goes on.
+        say: Tells a person.
+
+    Returns:
+        Loss, validation loss and learning rate of each epoch.
+
+    Raises:
+        RequestError: The cluster cannot hold the workers.
+        VadrayError: Training failed more often than `max_failures` allows.
+    """
+    resources = ray.cluster_resources()
+    cpus = resources.get("CPU", 1.0)
+    gpus = int(resources.get("GPU", 0)) if options.gpus is None else options.gpus
+    worker_cpus = options.worker_cpus or max(0.1, round((cpus - FEED_CPUS) / options.workers, 2))
+    if worker_cpus * options.workers > cpus - FEED_CPUS:
+        raise RequestError(
+            f"workers and worker_cpus: {options.workers} workers of {worker_cpus} CPUs leave less than "
+            f"{FEED_CPUS:g} of the cluster's {cpus:g} CPUs for their feed; expected at most "
+            f"{max(cpus - FEED_CPUS, 0) / options.workers:.2f} CPUs each"
+        )
+    per_worker: dict[str, float] = {"CPU": worker_cpus}
+    if gpus:
+        per_worker["GPU"] = 1
+    parent, name = os.path.split(place)
+    if storage.is_s3(place):
+        filesystem, parent = storage.filesystem(parent)
+        from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+        where = {"storage_path": parent, "storage_filesystem": PyFileSystem(FSSpecHandler(filesystem))}
+    else:
+        where = {"storage_path": parent}
+    trainer = TensorflowTrainer(
+        train_loop,
+        train_loop_config={
+            "detector": options.detector,
+            "detector_config": config,
+            # once in the object store, so that all workers, on whichever node, begin alike
+            "initial_weights": ray.put(detector.get_weights()) if options.init else None,
+            "learning_rate": options.learning_rate,
+            "schedule": options.schedule,
+            "seed": options.seed,
+            "patience": options.patience,
+            "threads": max(1, round(cpus / options.workers)) if not gpus else 0,
+        },
+        scaling_config=ScalingConfig(
+            num_workers=options.workers, use_gpu=bool(gpus), resources_per_worker=per_worker
+        ),
+        run_config=RunConfig(
+            name=name,
+            failure_config=FailureConfig(max_failures=options.max_failures),
+            checkpoint_config=CheckpointConfig(
+                num_to_keep=2, checkpoint_score_attribute="validation_loss", checkpoint_score_order="min"
+            ),
+            **where,
+        ),
+        datasets={"train": ray.data.from_items([0])},  # a place for the feed, which brings its own
+        dataset_config=InterleavedFeed(schedule),
+    )
+    say(
+        f"training {options.detector} on {options.workers} worker(s) of {worker_cpus:g} CPUs"
+        + (" and a GPU" if gpus else "")
+    )
+    result = trainer.fit()
+    if result.error:
+        raise VadrayError(f"training failed after {options.max_failures} restarts: {result.error}")
+    best, last = result.get_best_checkpoint("validation_loss", "min"), result.checkpoint
+    if best is None or last is None:
+        raise VadrayError(f"training left no checkpoint in {place}")
+    with best.as_directory() as folder:
+        detector.load_weights(os.path.join(folder, WEIGHTS))
+    with last.as_directory() as folder:
+        return json.loads(Path(folder, STATE).read_text())["history"]
+
+
+def run_place(options: TrainOptions, fingerprint: str) -> str:
+    """Where checkpoints of this run are kept until the bundle is written: beside it, named by what is trained."""
+    fields = {
+        "detector",
+        "size",
+        "channels",
+        "window",
+        "stride",
+        "temporal",
+        "units",
+        "target",
+        "settings",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "seed",
+        "validation",
+        "window_step",
+        "steps_per_epoch",
+    }
+    identity = json.dumps([options.model_dump(include=fields), fingerprint], sort_keys=True)
+    out = storage.absolute(options.out)
+    folder, name = os.path.split(out)
+    return storage.join(folder, f".{name}.training-{hashlib.sha256(identity.encode()).hexdigest()[:10]}")
+
+
+def forget(place: str) -> None:
+    if storage.is_s3(place):
+        for entry in list(storage.list_objects(place)):
+            storage.delete(entry.uri)
+    else:
+        shutil.rmtree(place)

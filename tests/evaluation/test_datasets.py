@@ -76,12 +76,22 @@ def test_class_folders(tmp_path, normal):
     assert not labelled.clips
 
 
-def test_neither_layout_names_both_and_what_was_found(tmp_path):
+def test_no_layout_names_all_and_what_was_found(tmp_path):
     touch(tmp_path, "test/crack/1.png", "test/fray/1.png")
     with pytest.raises(
         RequestError, match=r"labels\.json with .* good, free or normal.*Found: .*test/crack/, test/fray/"
     ):
         read_labels(str(tmp_path))
+
+
+def test_the_message_names_every_layout(tmp_path):
+    touch(tmp_path, *(f"{letter}.mp4" for letter in "abcdefghij"))
+    with pytest.raises(RequestError) as caught:
+        read_labels(str(tmp_path))
+    message = str(caught.value)
+    for name in ("labels.json", "UCSD", "Avenue", "ShanghaiTech", "UCF-Crime", "MVTec AD"):
+        assert name in message
+    assert message.endswith("Found: a.mp4, b.mp4, c.mp4, d.mp4, e.mp4, f.mp4, g.mp4, h.mp4 and 2 more")
 
 
 def test_an_unlabelled_folder_is_refused_with_its_content(tmp_path):

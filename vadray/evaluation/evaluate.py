@@ -1,5 +1,6 @@
 """`vadray evaluate`: a bundle against a labelled set."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from vadray.bundle import open_bundle
 from vadray.calibration.calibration import VideoScores
 from vadray.config import ArchiveOptions, EvaluateOptions
 from vadray.errors import RequestError
+from vadray.evaluation.alarms import false_alarms_per_hour, normal_hours
 from vadray.evaluation.datasets import read_labels
 from vadray.evaluation.metrics import Figures, FrameSet, evaluate_frames
 from vadray.evaluation.plots import roc_png, scores_png
@@ -35,8 +37,14 @@ def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
     rows = planning.plan_archive(
         archive, options, [Route(0, bundle.kind)], [shape], [bundle.scoring_digest], [bundle.stride]
     )
-    units = [unit for unit in rows if unit["status"] == "planned"]
     root = storage.absolute(labelled.archive)
+    # an image unit is kept with any labelled member; what has no label is passed over below
+    units = [
+        unit
+        for unit in rows
+        if unit["status"] == "planned"
+        and any(storage.relative(one["object_uri"], root) in labelled.labels for one in unit["members"])
+    ]
     sets: list[FrameSet] = []
     times: list[np.ndarray] = []
     short: list[str] = []
@@ -66,9 +74,13 @@ def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
             f"dataset {options.dataset}: expected labelled {bundle.kind}s that the bundle {options.bundle} can score, found none"
         )
     figures = evaluate_frames(sets, "image" if bundle.kind == "image" else "video")
+    if bundle.kind == "video":
+        hours = sum(normal_hours(one.labels, time_s) for one, time_s in zip(sets, times, strict=True))
+        alarms = false_alarms_per_hour(((one.labels, one.flags) for one in sets), hours)
+        figures = dataclasses.replace(figures, false_alarms_per_hour=alarms)
     if options.out:
         _write(options, bundle.detector_name, figures, sets, times)
-    return figures, {"not_whole": short}
+    return figures, {"detector": bundle.detector_name, "not_whole": short}
 
 
 def _write(

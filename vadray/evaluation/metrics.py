@@ -74,6 +74,10 @@ class Figures:
     rules; `best_f1*` at the threshold that the labels themselves choose, an upper bound. `auc_macro` is over
     the `videos_with_both_classes`. Events are runs of labelled and of flagged frames: a true one is recalled
     when a found one overlaps it, a found one is right when it overlaps a true one.
+
+    `pixel_auroc`, `aupro` and `rbdc` need pixel masks and error maps (see `pixel` and `regions`), and
+    `false_alarms_per_hour` the times of frames (see `alarms`): `evaluate_frames` has none of these, and leaves them
+    None for who has.
     """
 
     videos: int
@@ -111,6 +115,10 @@ class Figures:
     event_precision: float | None
     event_recall: float | None
     event_f1: float | None
+    pixel_auroc: float | None = None
+    aupro: float | None = None
+    rbdc: float | None = None
+    false_alarms_per_hour: float | None = None
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Flat and without NaN, for JSON."""

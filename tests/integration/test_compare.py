@@ -1,0 +1,72 @@
+"""A comparison of a given bundle with detectors that it trains, and its second run."""
+
+import json
+
+import pytest
+
+from vadray import cli
+from vadray.evaluation.comparison_table import comparison_markdown, paper_margins
+
+
+@pytest.fixture(scope="module")
+def compared(archive, bundles, tmp_path_factory):
+    out = tmp_path_factory.mktemp("comparison")
+    command = ["evaluate", str(bundles["video"]), str(archive.root), "--compare", "stae", f"out={out}"]
+    command += ["seeds=0,1", "training={stae: {size: [32, 48], window: 4, units: 16, epochs: 1}}"]
+    return out, command, cli.main(command)
+
+
+def test_each_cell_is_trained_evaluated_and_told(compared, bundles):
+    out, _, status = compared
+    assert status == 0
+    rows = json.loads((out / "comparison.json").read_text())
+    assert [(row["entry"], row["seed"]) for row in rows] == [
+        (str(bundles["video"]), None),
+        ("stae", 0),
+        ("stae", 1),
+    ]
+    assert rows[1]["auc_micro"] != rows[2]["auc_micro"], "another seed is another training"
+    assert all(row["train_s"] > 0 for row in rows[1:])
+    assert "±" in (out / "comparison.md").read_text()
+    page = (out / "comparison.html").read_text()
+    assert "<td>stae</td>" in page and "src=" not in page
+
+
+def test_second_run_keeps_the_cells(compared, capsys):
+    out, command, _ = compared
+    before = {path: path.stat().st_mtime_ns for path in (out / "cells").rglob("*") if path.is_file()}
+    assert cli.main(command) == 0
+    assert "kept from an earlier run" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in (out / "cells").rglob("*") if path.is_file()}
+
+
+def test_what_is_neither_bundle_nor_detector_is_refused(archive, bundles, tmp_path, capsys):
+    status = cli.main(
+        ["evaluate", str(bundles["video"]), str(archive.root), "compare=stea", f"out={tmp_path / 'c'}"]
+    )
+    assert status == 2 and "Did you mean stae" in capsys.readouterr().err
+
+
+def test_margins_are_ours_beside_the_papers():
+    rows = [
+        {
+            "entry": "stae",
+            "best_f1": 0.90,
+            "best_f1_precision": 0.95,
+            "best_f1_recall": 0.86,
+            "best_f1_accuracy": 0.9,
+        },
+        {
+            "entry": "std",
+            "best_f1": 0.80,
+            "best_f1_precision": 0.90,
+            "best_f1_recall": 0.80,
+            "best_f1_accuracy": 0.9,
+        },
+    ]
+    assert paper_margins(rows) == [
+        ["over", "precision", "recall", "f1", "accuracy"],
+        ["std", "+5.0 (+5)", "+6.0 (+8)", "+10.0 (+7)", "+0.0 (+5)"],
+    ]
+    assert paper_margins(rows[1:]) == []
+    assert "std" in comparison_markdown(rows)

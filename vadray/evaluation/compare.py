@@ -1,0 +1,134 @@
+"""`vadray evaluate --compare`: bundles and detectors on the same data under the same rules.
+
+A detector that is named, rather than given as a bundle, is trained on the data set's normal half, once a seed. Each
+(detector, seed) is a cell with a folder of its own, kept when it is finished: an interrupted comparison goes on.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vadray import storage
+from vadray.bundle import open_bundle
+from vadray.config import EvaluateOptions, TrainOptions, parse
+from vadray.detectors.registry import detector_class
+from vadray.errors import RequestError
+from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
+from vadray.evaluation.datasets import read_labels
+from vadray.evaluation.evaluate import evaluate
+from vadray.evaluation.metrics import Figures
+from vadray.training.train import train
+
+Say = Callable[[str], None]
+RESULT = "cell.json"  # written last: a cell is finished when it is there
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One bundle on one data set.
+
+    Args:
+        entry: The bundle's path or the detector's name, as it was given.
+        detector: The detector's name.
+        seed: Of training; None for a bundle that was given.
+        bundle: Where the bundle is.
+        figures: What it reached.
+        train_s: Seconds of training; 0 for a bundle that was given.
+    """
+
+    entry: str
+    detector: str
+    seed: int | None
+    bundle: str
+    figures: Figures
+    train_s: float
+
+
+def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
+    """Evaluates `bundle` and each of `compare`, and writes `comparison.{json,md,html}` to `out`. Ray must be connected.
+
+    Raises:
+        RequestError: An entry is neither a bundle nor a detector, `out` is missing, or a detector is to be trained
+            and the data set has no normal half.
+    """
+    if not options.out:
+        raise RequestError("out: missing; expected the folder for the comparison and its cells")
+    entries = list(dict.fromkeys([options.bundle, *options.compare]))
+    jobs = [job for entry in entries for job in _jobs(entry, options)]
+    cells = []
+    for number, (entry, seed) in enumerate(jobs, start=1):
+        say(f"cell {number} of {len(jobs)}: {entry}" + ("" if seed is None else f", seed {seed}"))
+        cells.append(
+            _bundle_cell(entry, options) if seed is None else _trained_cell(entry, seed, options, say)
+        )
+    write_comparison(cells, options)
+    return cells
+
+
+def write_comparison(cells: Sequence[Cell], options: EvaluateOptions) -> None:
+    """The comparison as JSON, Markdown and one HTML page."""
+    out = storage.absolute(options.out or "")
+    rows = [
+        {
+            "entry": cell.entry,
+            "detector": cell.detector,
+            "seed": cell.seed,
+            "train_s": cell.train_s,
+            **cell.figures.to_dict(),
+        }
+        for cell in cells
+    ]
+    storage.write_bytes(storage.join(out, "comparison.json"), json.dumps(rows, indent=1).encode())
+    storage.write_bytes(storage.join(out, "comparison.md"), comparison_markdown(rows).encode())
+    storage.write_bytes(
+        storage.join(out, "comparison.html"),
+        comparison_html(rows, title=f"Detectors on {options.dataset}").encode(),
+    )
+
+
+def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
+    if storage.exists(storage.join(storage.absolute(entry), "bundle.json")):
+        return [(entry, None)]
+    try:
+        learns = detector_class(entry).learns
+    except RequestError as error:
+        raise RequestError(f"compare: expected a bundle or a detector, received {entry!r}; {error}") from None
+    # what does not learn is the same for every seed but for the split, so one is enough
+    return [(entry, seed) for seed in (options.seeds if learns else options.seeds[:1])]
+
+
+def _bundle_cell(entry: str, options: EvaluateOptions) -> Cell:
+    figures, rest = evaluate(options.model_copy(update={"bundle": entry, "out": None}))
+    return Cell(entry, rest["detector"], None, storage.absolute(entry), figures, 0.0)
+
+
+def _trained_cell(detector: str, seed: int, options: EvaluateOptions, say: Say) -> Cell:
+    labelled = read_labels(options.dataset)
+    settings = {**options.training.get("all", {}), **options.training.get(detector, {})}
+    normal = settings.pop("archive", None) or labelled.train
+    if normal is None:
+        raise RequestError(
+            f"dataset {options.dataset}: expected a normal half to train {detector} on (train/), found none; "
+            "say which by training: {all: {archive: …}}"
+        )
+    identity = hashlib.sha256(
+        json.dumps([normal, settings], sort_keys=True, default=str).encode()
+    ).hexdigest()[:8]
+    folder = storage.join(storage.absolute(options.out or ""), "cells", f"{detector}-{identity}-seed{seed}")
+    bundle = storage.join(folder, "bundle")
+    result = storage.join(folder, RESULT)
+    if storage.exists(result):
+        kept = json.loads(storage.read_bytes(result))
+        say("  kept from an earlier run")
+        return Cell(detector, detector, seed, bundle, Figures(**kept["figures"]), kept["train_s"])
+    overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
+    if not storage.exists(storage.join(bundle, "bundle.json")):
+        train(parse(TrainOptions, None, overrides), say)
+    figures, _ = evaluate(
+        options.model_copy(update={"bundle": bundle, "out": storage.join(folder, "evaluation")})
+    )
+    seconds = open_bundle(bundle).info["training"]["train_s"]
+    content = {"figures": figures.to_dict(), "train_s": seconds, "settings": settings}
+    storage.write_bytes(result, json.dumps(content, indent=1).encode())
+    return Cell(detector, detector, seed, bundle, figures, seconds)

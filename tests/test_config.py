@@ -68,3 +68,20 @@ def test_models_prints_one_json_line(capsys):
     assert {"conv_ae", "stae"} <= {model["name"] for model in models}
     for kind in ("image", "video"):
         assert sum(model["recommended"] for model in models if model["kind"] == kind) == 1
+
+
+def test_braces_are_a_mapping_only_where_one_is_expected():
+    pattern = "{camera}/{captured_at:%Y-%m-%d}/{...}"
+    given = dict(
+        parse_pair(text) for text in (f"pattern={pattern}", "settings={code_channels: 4}", "size=[32, 48]")
+    )
+    options = parse(TrainOptions, None, {"archive": "a", "out": "b", "detector": "stae", **given})
+    assert options.pattern == pattern
+    assert options.settings == {"code_channels": 4}
+    assert options.size == (32, 48)
+
+
+def test_a_broken_mapping_is_refused_with_its_name():
+    given = {"archive": "a", "out": "b", "detector": "stae", "settings": "{code_channels: [4}"}
+    with pytest.raises(RequestError, match="settings"):
+        parse(TrainOptions, None, given)

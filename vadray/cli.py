@@ -73,7 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
     flag = f"--{name.replace('_', '-')}"
-    shown = "" if field.is_required() or field.default in (None, False) else f" (default {field.default})"
+    default = field.get_default(call_default_factory=True)
+    shown = "" if field.is_required() or default in (None, False, [], {}) else f" (default {default})"
     text = f"{field.description or ''}{shown}".replace("%", "%%")
     if field.annotation is bool:
         parser.add_argument(
@@ -110,7 +111,7 @@ def _overrides(command: commands.Command, known: argparse.Namespace, rest: list[
     for name in command.options.model_fields:
         given = getattr(known, f"option_{name}", None)
         if given is not None:
-            values[name] = given if isinstance(given, list | bool) else parse_value(name, given)
+            values[name] = given if isinstance(given, list | bool) else parse_value(given)
     for word in words:
         if "=" in word and word.partition("=")[0].replace("-", "_").isidentifier():
             key, value = parse_pair(word)

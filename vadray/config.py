@@ -1,10 +1,11 @@
 """Typed configuration: YAML file, then `key=value` and flags; unknown and ill-typed keys are refused."""
 
 import difflib
+import re
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vadray import storage
 from vadray.errors import RequestError
@@ -14,6 +15,26 @@ class Options(BaseModel):
     """Base of every command's options. Units are in names or descriptions; descriptions become `--help`."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_collections(cls, values: Any) -> Any:
+        """`[…]` and `{…}` from the command line, where a list or mapping is expected: a pattern has braces too."""
+        return {key: cls._read_collection(key, value) for key, value in values.items()}
+
+    @classmethod
+    def _read_collection(cls, key: str, value: Any) -> Any:
+        field = cls.model_fields.get(key)
+        if field is None or not isinstance(value, str) or not value.startswith(("[", "{")):
+            return value
+        if not {"list", "dict", "tuple"} & set(re.findall(r"\w+", str(field.annotation))):
+            return value
+        try:
+            return yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(
+                f"{key}: expected a YAML list or mapping, received {value!r} ({error})"
+            ) from None
 
 
 class ArchiveOptions(Options):
@@ -82,12 +103,24 @@ class TrainOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptio
     units: int | None = Field(
         None, ge=1, description="hidden units of the temporal layers, where it has them"
     )
-    target: Literal["reconstruction"] = Field(
-        "reconstruction", description="what the detector learns to produce"
+    target: Literal["reconstruction", "prediction"] | None = Field(
+        None, description="what the detector learns to produce, where it has a choice"
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="further arguments of the detector, as {code_channels: 4}; see its docstring",
     )
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(32, ge=1, description="windows in a step, over all workers")
     learning_rate: float = Field(0.001, gt=0)
+    schedule: Literal["constant", "cosine", "plateau", "temporal"] = Field(
+        "constant",
+        description="of the learning rate; plateau: halved after 3 epochs without improvement, temporal: by motion",
+    )
+    init: str | None = Field(
+        None,
+        description="bundle to start from: all its weights if detector and configuration are the same, else its encoder's",
+    )
     seed: int = Field(0, description="of weights, shuffling and the validation split")
     validation: float = Field(
         0.2, gt=0, lt=1, description="share of videos (or images) held out, for validation and calibration"
@@ -168,12 +201,60 @@ class ReportOptions(VerifyOptions):
 
 
 class EvaluateOptions(ClusterOptions, UnitOptions):
-    bundle: str = Field(description="bundle to evaluate")
+    bundle: str = Field(description="bundle to evaluate; with compare also the name of a detector")
     dataset: str = Field(
-        description="labelled set: a folder with labels.json, or test/good and test/<defect> pictures"
+        description="labelled set: labels.json, class folders, MVTec AD, UCSD, Avenue, ShanghaiTech or UCF-Crime"
     )
     out: str | None = Field(None, description="folder for evaluation.json, evaluation.md and plots")
     pattern: str | None = Field(None, description="where camera and time stand in paths")
+    compare: list[str] = Field(
+        default_factory=list,
+        description="bundles to compare with, or names of detectors, which are trained on the set's normal half",
+    )
+    robustness: bool = Field(
+        False, description="also AUC against graded noise, blur, JPEG, … and attacks (FGSM, PGD)"
+    )
+    robustness_objects: int | None = Field(
+        None, ge=1, description="labelled videos or images that robustness is studied on; default: all"
+    )
+    seeds: list[int] = Field(
+        default_factory=lambda: [0], min_length=1, description="trainings of each detector in a comparison"
+    )
+    training: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="options of `train` in a comparison, by detector, or all: {stae: {epochs: 20}}",
+    )
+
+    @field_validator("compare", "seeds", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return comma_separated(value)
+
+
+class PaperOptions(ClusterOptions, UnitOptions):
+    out: str = Field(description="local folder for data, bundles and the comparison")
+    archive: str | None = Field(None, description="labelled set of one's own; default: synthetic data")
+    scale: float = Field(
+        1.0, gt=0, le=1, description="share of the paper's 10,000 images and 50 videos to make"
+    )
+    seed: int = Field(0, description="of data, split and training")
+    detectors: list[str] = Field(
+        default_factory=lambda: ["stae", "std", "stcen", "amae", "conv_ae", "vae", "dense_ae"],
+        min_length=1,
+        description="what is compared",
+    )
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(0.001, gt=0)
+    units: int = Field(256, ge=1, description="hidden units of the LSTM layers of stae")
+    training: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="further options of `train`, by detector, or all"
+    )
+
+    @field_validator("detectors", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return comma_separated(value)
 
 
 class SynthOptions(Options):
@@ -189,6 +270,13 @@ class DemoOptions(Options):
 
 class ModelsOptions(Options):
     pass
+
+
+def comma_separated(value: Any) -> Any:
+    """A list from `a,b` or from one value."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return value if isinstance(value, list) else [value]
 
 
 OptionsType = TypeVar("OptionsType", bound=Options)
@@ -223,8 +311,10 @@ def parse(options: type[OptionsType], config: str | None, overrides: dict[str, A
 
 
 def _explain(options: type[Options], problem: Any, names: list[str]) -> str:
+    if not problem["loc"]:
+        return problem["msg"].removeprefix("Value error, ")
     key = ".".join(str(part) for part in problem["loc"])
-    name = str(problem["loc"][0]) if problem["loc"] else ""
+    name = str(problem["loc"][0])
     field = options.model_fields.get(name)
     if problem["type"] == "missing" and "." not in key:
         return f"{key}: missing; expected {type_name(field)} ({field.description if field else ''})"
@@ -275,28 +365,20 @@ def read_yaml(uri: str) -> dict[str, Any]:
 
 
 def parse_pair(text: str) -> tuple[str, Any]:
-    """`key=value` from the command line, the value read as YAML.
+    """`key=value` from the command line.
 
     Raises:
-        RequestError: There is no `=`, or the value is not YAML.
+        RequestError: There is no `=`.
     """
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise RequestError(f"argument {text!r}: expected key=value")
-    return key.replace("-", "_"), parse_value(key, value)
+    return key.replace("-", "_"), parse_value(value)
 
 
-def parse_value(key: str, value: str) -> Any:
-    """One value from the command line. Dates stay text: YAML would turn 2026-11-22 into a date."""
-    try:
-        parsed = (
-            yaml.load(value, Loader=yaml.BaseLoader)
-            if not value.startswith(("[", "{"))
-            else yaml.safe_load(value)
-        )
-    except yaml.YAMLError as error:
-        raise RequestError(f"{key}: expected a YAML value, received {value!r} ({error})") from None
-    return None if parsed in ("", "null", "~") else parsed
+def parse_value(value: str) -> str | None:
+    """One value from the command line: text, which the option's type reads further."""
+    return None if value in ("", "null", "~") else value
 
 
 def frames_in_mib(height: int, width: int, channels: int, mib: int = 32) -> int:

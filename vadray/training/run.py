@@ -100,6 +100,8 @@ def run_training(
         f"training {options.detector} on {options.workers} worker(s) of {worker_cpus:g} CPUs"
         + (" and a GPU" if gpus else "")
     )
+    # an epoch does not end before Ray Train's controller has looked, by default every 2 s: longer than a short epoch
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     result = trainer.fit()
     if result.error:
         raise VadrayError(f"training failed after {options.max_failures} restarts: {result.error}")

@@ -226,3 +226,22 @@ def test_from_and_to_s3(swept, archive, bundles, s3_server, capsys):
     assert cli.main(["verify", f"{bucket}/report"]) == 0
     status, again = sweep(capsys, f"{bucket}/in", remote, f"{bucket}/report", "sweep_id=night")
     assert status == 0 and again["already"]
+
+
+def test_a_derived_name_tells_what_was_asked_for(archive, bundles, tmp_path):
+    """Under one name the second request would be told that the first is committed and nothing is to do."""
+
+    def name(**more) -> str:
+        given = {"archive": str(archive.test), "out": str(tmp_path / "r"), "bundle": str(bundles["video"])}
+        return driver.prepare(SweepOptions(**{**given, **more})).sweep_id
+
+    routed = [{"path": str(bundles["video"]), "camera": "gate*"}]
+    names = [
+        name(),
+        name(bundle=routed),
+        name(since="2026-01-01"),
+        name(all=True),
+        name(retry_quarantined=True),
+    ]
+    assert len(set(names)) == len(names)
+    assert name() == name(actors=1), "how it is done is not what is asked for"

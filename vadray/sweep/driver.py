@@ -91,7 +91,13 @@ def prepare(options: SweepOptions) -> Prepared:
     if options.sweep_id:
         sweep_id = options.sweep_id
     else:
-        identity = hashlib.sha256(json.dumps([archive, [b.digest for b in bundles]]).encode()).hexdigest()[:8]
+        # whatever changes which objects are scored is another sweep, or it would be told that nothing is to do
+        asked = options.model_dump(
+            include={"pattern", "clips", "since", "until", "all", "retry_quarantined"}
+        ) | {"routes": [route.model_dump() | {"path": ""} for route in options.bundle]}
+        identity = hashlib.sha256(
+            json.dumps([archive, [b.digest for b in bundles], asked], sort_keys=True).encode()
+        ).hexdigest()[:8]
         name = "".join(c if c.isalnum() and c.isascii() else "-" for c in storage.name(archive)).strip("-")
         sweep_id = f"{name or 'archive'}-{datetime.now(UTC):%Y-%m-%d}-{identity}"
     report = storage.absolute(options.out)

@@ -166,7 +166,7 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
     sweep_id: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="default: from archive, date and bundles",
+        description="default: from archive, date, bundles and what is asked for",
     )
     all: bool = Field(
         False, description="also score objects that an earlier sweep has scored with the same bundle"

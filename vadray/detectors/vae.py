@@ -81,8 +81,7 @@ class VariationalAutoencoder(Detector):
         if beta < 0:
             raise RequestError(f"Argument `beta` must be at least 0. Received: beta={beta}")
         self.units, self.filters, self.code_channels, self.beta = units, tuple(filters), code_channels, beta
-        # a replica of tf.distribute steps its own copy of this state: checked with two, which draw alike for their
-        # different samples and keep equal weights. It is used in the loss alone, never in scoring.
+        # a replica of tf.distribute steps its own copy of this state, so all ranks draw the same noise
         self.seed, self.noise = seed, keras.random.SeedGenerator(seed)
         self.map_shape = (height // halved, width // halved, code_channels)
         self.map_size = self.map_shape[0] * self.map_shape[1] * code_channels

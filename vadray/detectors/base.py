@@ -1,6 +1,6 @@
 """What every detector is: a Keras model that turns frames into per-frame scores and coarse error maps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -8,8 +8,11 @@ import numpy as np
 from keras import ops
 
 from vadray.detectors.layers.normal_error import NormalError
+from vadray.detectors.losses import weighted_loss
 from vadray.errors import RequestError
 from vadray.media.flow_code import FLOW_CHANNELS, FLOW_LEVELS, FLOW_MOST_PX, FLOW_ZERO
+
+ERROR_NORMS = ("squared", "absolute")
 
 
 class Detector(keras.Model):
@@ -20,7 +23,7 @@ class Detector(keras.Model):
     context, so that every frame is scored exactly once. An image detector is the case `window = 1`.
 
     A subclass makes its layers in `__init__`, builds them in `build_layers`, and defines `sample_loss` and one of
-    `reconstruct` (then the error is the squared difference), `errors` or `cell_errors`.
+    `reconstruct` (then the error is the difference to it), `errors` or `cell_errors`.
 
     Args:
         height: Rows of the input, a positive multiple of 8.
@@ -32,6 +35,10 @@ class Detector(keras.Model):
         flow: Frames across which optical flow is wanted as two further input channels (horizontal, vertical);
             0 for none. Defaults to 0.
         relative: Score each cell's error beside what is usual in its place; see `NormalError`. Defaults to False.
+        error_norm: Error of a pixel: "squared" or "absolute" difference. Squares answer to contrast: a dark coat that
+            is a little wrong outweighs a grey bicycle that is quite wrong. Defaults to "squared", as in the paper.
+        losses: What a reconstructed or predicted picture is trained by: weights of "mse", "ssim" and "gradient"; see
+            `losses.weighted_loss`. Defaults to {"mse": 1}.
 
     Raises:
         RequestError: An argument is out of its range.
@@ -57,6 +64,8 @@ class Detector(keras.Model):
         cell: int = 8,
         flow: int = 0,
         relative: bool = False,
+        error_norm: str = "squared",
+        losses: Mapping[str, float] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -79,6 +88,17 @@ class Detector(keras.Model):
             raise RequestError(
                 f"Argument `flow` must be 0 (none) or a number of frames. Received: flow={flow}"
             )
+        if error_norm not in ERROR_NORMS:
+            raise RequestError(
+                f"Argument `error_norm` must be one of {', '.join(ERROR_NORMS)}. Received: error_norm={error_norm}"
+            )
+        if losses is not None and not self.learns:
+            raise RequestError(
+                f"Argument `losses` must be left out: {self.name_of_detector} is not trained by gradients. "
+                f"Received: losses={losses}"
+            )
+        self.error_norm, self.loss_weights = error_norm, dict(losses or {"mse": 1.0})
+        self.picture_loss = weighted_loss(self.loss_weights)
         self.height, self.width, self.channels = height, width, channels
         self.window, self.stride, self.cell, self.flow = window, stride, cell, flow
         self.relative = relative
@@ -149,7 +169,8 @@ class Detector(keras.Model):
         """Fits what is not learned by gradients from normal footage, after training. By default nothing.
 
         Args:
-            runs: uint8 `[n, height, width, input_channels]` each: consecutive frames of one video, or images.
+            runs: uint8 `[n, height, width, input_channels]` each: consecutive frames of one video, or images. May be
+                gone through more than once.
         """
 
     def reconstruct(self, frames: Any) -> Any:
@@ -164,7 +185,7 @@ class Detector(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} is abstract in `reconstruct`")
 
     def errors(self, frames: Any) -> tuple[Any, Any]:
-        """Error of each pixel (equations 13 and 14 of the paper: squared reconstruction error).
+        """Error of each pixel (equations 13 and 14 of the paper: reconstruction error).
 
         Args:
             frames: float32 `[context + n, height, width, input_channels]`, prepared, `n` a multiple of `stride`.
@@ -173,9 +194,13 @@ class Detector(keras.Model):
             `(error [n, height, width], mse [n])`, float32, at least 0; `mse` is the plain mean squared error of the
             picture in units of the 0 to 1 range, from which PSNR follows.
         """
-        difference = frames[self.context :, ..., : self.channels] - self.reconstruct(frames)
+        return self.picture_errors(frames[self.context :, ..., : self.channels] - self.reconstruct(frames))
+
+    def picture_errors(self, difference: Any) -> tuple[Any, Any]:
+        """`(error [n, height, width], mse [n])` of differences `[n, height, width, channels]`."""
         squared = ops.mean(ops.square(difference), axis=-1)
-        return squared, ops.mean(squared, axis=(1, 2))
+        error = squared if self.error_norm == "squared" else ops.mean(ops.abs(difference), axis=-1)
+        return error, ops.mean(squared, axis=(1, 2))
 
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
         """Error of each cell: the mean of its pixels, blurred by 3 x 3 cells.
@@ -216,4 +241,6 @@ class Detector(keras.Model):
             "cell": self.cell,
             "flow": self.flow,
             "relative": self.relative,
+            "error_norm": self.error_norm,
+            "losses": self.loss_weights if self.learns else None,
         }

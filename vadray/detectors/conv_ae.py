@@ -113,7 +113,7 @@ class ConvolutionalAutoencoder(Detector):
 
     def sample_loss(self, windows: Any) -> Any:
         seen, _, _ = self.normalised(windows[:, 0, ..., : self.channels])
-        return ops.mean(ops.square(seen - self.decoder(self.encoder(seen))), axis=(1, 2, 3))
+        return self.picture_loss(seen, self.decoder(self.encoder(seen)))
 
     def errors(self, frames: Any) -> tuple[Any, Any]:
         frames = frames[..., : self.channels]
@@ -123,7 +123,7 @@ class ConvolutionalAutoencoder(Detector):
         if self.blur > 1:
             difference = box_blur(difference, self.blur)
         in_picture = ops.square(frames - (given * deviation + mean))
-        return ops.mean(ops.square(difference), axis=-1), ops.mean(in_picture, axis=(1, 2, 3))
+        return self.picture_errors(difference)[0], ops.mean(in_picture, axis=(1, 2, 3))
 
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
         cells, mse = super().cell_errors(frames)

@@ -83,7 +83,7 @@ class DenseAutoencoder(Detector):
     def sample_loss(self, windows: Any) -> Any:
         frames = windows[:, 0, ..., : self.channels]
         # the mean where equation 12 has the sum: the learning rate then means the same at every size
-        return ops.mean(ops.square(frames - self(frames)), axis=(1, 2, 3))
+        return self.picture_loss(frames, self(frames))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "activation": self.activation}

@@ -9,7 +9,7 @@ from keras import ops
 from vadray.detectors.base import Detector
 from vadray.detectors.layers.unet import Contraction, Expansion, checked_filters
 from vadray.detectors.layers.windows import flat, repeated, stacked, unstacked, windows_of
-from vadray.detectors.losses import flow_loss, gradient_loss, intensity_loss
+from vadray.detectors.losses import flow_loss, gradient_loss
 from vadray.detectors.prediction import check_no_flow, check_prediction
 from vadray.errors import RequestError
 
@@ -42,6 +42,7 @@ class FramePrediction(Detector):
         filters: Filters of each halving convolution. Defaults to (12, 24, 32).
         gradient_weight: Weight of the gradient loss beside the squared error, at least 0. Defaults to 0.02.
         flow_weight: Weight of the flow loss (in pixels), at least 0. Defaults to 0.002.
+        error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
 
     Input shape: float `[n, window - stride, height, width, channels]` in 0 to 1.
     Output shape: `[n, stride, height, width, channels]`.
@@ -75,9 +76,10 @@ class FramePrediction(Detector):
         filters: Sequence[int] = (12, 24, 32),
         gradient_weight: float = 0.02,
         flow_weight: float = 0.002,
+        error_norm: str = "absolute",
         **kwargs: Any,
     ):
-        super().__init__(height, width, channels, window, stride, **kwargs)
+        super().__init__(height, width, channels, window, stride, error_norm=error_norm, **kwargs)
         check_prediction(window, stride)
         check_no_flow("frame_prediction", self.flow)
         for argument, value in (("gradient_weight", gradient_weight), ("flow_weight", flow_weight)):
@@ -104,7 +106,7 @@ class FramePrediction(Detector):
     def sample_loss(self, windows: Any) -> Any:
         before, actual = windows[:, : self.context], flat(windows[:, self.context :])
         predicted = flat(self(before))
-        loss = intensity_loss(actual, predicted)
+        loss = self.picture_loss(actual, predicted)
         if self.gradient_weight:
             loss += self.gradient_weight * gradient_loss(actual, predicted)
         if self.flow_weight:

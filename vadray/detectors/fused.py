@@ -1,7 +1,7 @@
 """Detectors that score by errors of several kinds."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -33,7 +33,7 @@ class FusedDetector(Detector):
         RequestError: An argument is out of its range.
     """
 
-    kinds_of_error: ClassVar[tuple[str, ...]]
+    kinds_of_error: tuple[str, ...]
 
     def __init__(self, height: int, width: int, *, shares: Iterable[float], **kwargs: Any):
         super().__init__(height, width, **kwargs)

@@ -10,7 +10,6 @@ from vadray.detectors.fused import FusedDetector
 from vadray.detectors.layers.memory import Memory, compactness, separateness
 from vadray.detectors.layers.unet import Contraction, Expansion, checked_filters
 from vadray.detectors.layers.windows import flat, repeated, stacked, unstacked, windows_of
-from vadray.detectors.losses import intensity_loss
 from vadray.detectors.prediction import check_no_flow, check_prediction
 from vadray.errors import RequestError
 
@@ -51,6 +50,7 @@ class MemoryAutoencoder(FusedDetector):
         separateness_weight: Weight of the margin by which the next item should be farther, at least 0. Defaults
             to 0.001.
         margin: That margin, of squared distances between vectors of length 1. Defaults to 1.
+        error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
         shares: Weights of error and distance in the score. Defaults to (0.6, 0.4).
 
     Input shape: float `[n, seen, height, width, channels]` in 0 to 1; seen = window - stride for prediction, window
@@ -92,11 +92,19 @@ class MemoryAutoencoder(FusedDetector):
         compactness_weight: float = 0.001,
         separateness_weight: float = 0.001,
         margin: float = 1.0,
+        error_norm: str = "absolute",
         shares: Sequence[float] = (0.6, 0.4),
         **kwargs: Any,
     ):
         super().__init__(
-            height, width, channels=channels, window=window, stride=stride, shares=shares, **kwargs
+            height,
+            width,
+            channels=channels,
+            window=window,
+            stride=stride,
+            shares=shares,
+            error_norm=error_norm,
+            **kwargs,
         )
         if task not in TASKS:
             raise RequestError(f"Argument `task` must be one of {', '.join(TASKS)}. Received: task={task}")
@@ -148,14 +156,14 @@ class MemoryAutoencoder(FusedDetector):
 
     def error_maps(self, frames: Any) -> tuple[list[Any], Any]:
         recalled, nearest = self.recall(windows_of(frames, self.window, self.stride, self.seen))
-        squared = ops.mean(ops.square(frames[self.context :] - flat(recalled)), axis=-1)
+        error, mse = self.picture_errors(frames[self.context :] - flat(recalled))
         # what a window's memory says holds for each frame that it scores
         distance = ops.repeat(nearest[..., 0], self.stride, axis=0)
-        return [squared, distance], ops.mean(squared, axis=(1, 2))
+        return [error, distance], mse
 
     def sample_loss(self, windows: Any) -> Any:
         recalled, nearest = self.recall(windows[:, : self.seen])
-        loss = intensity_loss(flat(windows[:, self.context :]), flat(recalled))
+        loss = self.picture_loss(flat(windows[:, self.context :]), flat(recalled))
         loss = ops.mean(ops.reshape(loss, (-1, self.stride)), axis=1)
         loss += self.compactness_weight * compactness(nearest)
         return loss + self.separateness_weight * separateness(nearest, self.margin)

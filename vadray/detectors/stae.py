@@ -6,9 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from vadray.detectors.base import Detector
+from vadray.detectors.fused import FusedDetector
 from vadray.detectors.layers.convolutional import decoder, encoder
 from vadray.detectors.layers.temporal import TEMPORAL, temporal_model
+from vadray.detectors.layers.windows import flat
+from vadray.detectors.losses import intensity_loss
 from vadray.errors import RequestError
 
 TARGETS = ("reconstruction", "prediction")
@@ -16,7 +18,7 @@ BACKGROUND_PACE = 5.0
 
 
 @keras.saving.register_keras_serializable("vadray")
-class SpatiotemporalAutoencoder(Detector):
+class SpatiotemporalAutoencoder(FusedDetector):
     """Convolutional encoder, a causal model of time over the codes of consecutive frames, decoder.
 
     Each frame is encoded alone, so a frame shared by many windows is encoded once; the model of time reads the
@@ -47,8 +49,9 @@ class SpatiotemporalAutoencoder(Detector):
         background: Learn a still picture and add it to what is decoded. Defaults to True.
         difference: Frames across which the temporal difference is seen and given back as well; 0 for none. The
             context grows by as many frames. Defaults to 0.
-        difference_weight: Share of the difference in loss and error, 0 to 1; the frame has the rest. Defaults
-            to 0.5.
+        difference_weight: Share of the difference in the loss and, each relative to what is usual of it, in the
+            score, 0 to 1; the frame has the rest. Defaults to 0.5.
+        error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
 
     Input shape: float `[n, window, height, width, input_channels]`, prepared. Optical flow, where it is asked for,
         is seen but not given back.
@@ -96,9 +99,21 @@ class SpatiotemporalAutoencoder(Detector):
         background: bool = True,
         difference: int = 0,
         difference_weight: float = 0.5,
+        error_norm: str = "absolute",
         **kwargs: Any,
     ):
-        super().__init__(height, width, channels, window, stride, **kwargs)
+        self.kinds_of_error = ("picture", "difference") if difference else ("picture",)
+        shares = (1 - difference_weight, difference_weight) if difference else (1.0,)
+        super().__init__(
+            height,
+            width,
+            channels=channels,
+            window=window,
+            stride=stride,
+            shares=shares,
+            error_norm=error_norm,
+            **kwargs,
+        )
         for argument, value, choices in (("temporal", temporal, TEMPORAL), ("target", target, TARGETS)):
             if value not in choices:
                 raise RequestError(
@@ -199,10 +214,15 @@ class SpatiotemporalAutoencoder(Detector):
 
     def sample_loss(self, windows: Any) -> Any:
         wanted = self.streams(windows)[:, self.ahead :, ..., : self.given]
-        frame, difference = self._split(ops.square(wanted - self(windows)))
-        return ops.mean(self._joined(frame, difference), axis=(1, 2, 3))
+        given = self(windows)
+        loss = self.picture_loss(wanted[..., : self.channels], given[..., : self.channels])
+        if not self.difference:
+            return loss
+        changes = [flat(streams[..., self.channels :]) for streams in (wanted, given)]
+        changed = ops.mean(ops.reshape(intensity_loss(*changes), (-1, self.steps)), axis=1)
+        return (1 - self.difference_weight) * loss + self.difference_weight * changed
 
-    def errors(self, frames: Any) -> tuple[Any, Any]:
+    def error_maps(self, frames: Any) -> tuple[list[Any], Any]:
         streams = self.streams(frames[None])[0]
         codes = self.encode(streams[:-1] if self.ahead else streams)
         scored = ops.shape(frames)[0] - self.context
@@ -210,22 +230,17 @@ class SpatiotemporalAutoencoder(Detector):
         windows = ops.take(codes, starts[:, None] + ops.arange(self.steps)[None, :], axis=0)
         given = self.decode(self.remember(windows)[:, self.steps - self.stride :])
         wanted = streams[self.context - self.difference :, ..., : self.given]
-        frame, difference = self._split(ops.square(wanted - given))
-        return self._joined(frame, difference), ops.mean(frame, axis=(1, 2))
-
-    def _split(self, squared: Any) -> tuple[Any, Any]:
-        """Squared errors of picture and difference, over channels."""
-        frame = ops.mean(squared[..., : self.channels], axis=-1)
-        return frame, ops.mean(squared[..., self.channels :], axis=-1) if self.difference else None
-
-    def _joined(self, frame: Any, difference: Any) -> Any:
-        if difference is None:
-            return frame
-        return (1 - self.difference_weight) * frame + self.difference_weight * difference
+        missed = wanted - given
+        error, mse = self.picture_errors(missed[..., : self.channels])
+        if not self.difference:
+            return [error], mse
+        return [error, self.picture_errors(missed[..., self.channels :])[0]], mse
 
     def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["shares"]  # they follow from `difference_weight`
         return {
-            **super().get_config(),
+            **config,
             "temporal": self.temporal,
             "target": self.target,
             "units": self.units,

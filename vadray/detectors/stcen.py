@@ -11,7 +11,6 @@ from vadray.detectors.layers.resampling import Resampling, divergence, drawn
 from vadray.detectors.layers.spatiotemporal import SpatiotemporalContraction, clip_discriminator
 from vadray.detectors.layers.unet import Expansion, checked_filters
 from vadray.detectors.layers.windows import flat, repeated, unstacked
-from vadray.detectors.losses import intensity_loss
 from vadray.detectors.prediction import check_no_flow, check_prediction
 from vadray.errors import RequestError
 
@@ -46,6 +45,7 @@ class SpatiotemporalConsistency(Detector):
         discriminator_filters: Filters of the discriminator's convolutions. Defaults to (8, 16).
         divergence_weight: Weight of the code's divergence from a standard normal, at least 0. Defaults to 0.00001.
         adversary_weight: Weight of the adversarial loss, at least 0; 0 for no discriminator. Defaults to 0.0001.
+        error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
 
     Input shape: float `[n, window - stride, height, width, channels]` in 0 to 1.
     Output shape: `[n, stride, height, width, channels]`.
@@ -81,9 +81,10 @@ class SpatiotemporalConsistency(Detector):
         discriminator_filters: Sequence[int] = (8, 16),
         divergence_weight: float = 0.00001,
         adversary_weight: float = 0.0001,
+        error_norm: str = "absolute",
         **kwargs: Any,
     ):
-        super().__init__(height, width, channels, window, stride, **kwargs)
+        super().__init__(height, width, channels, window, stride, error_norm=error_norm, **kwargs)
         check_prediction(window, stride)
         check_no_flow("stcen", self.flow)
         if code_channels < 1:
@@ -162,7 +163,9 @@ class SpatiotemporalConsistency(Detector):
     def sample_loss(self, windows: Any) -> Any:
         before, actual = windows[:, : self.context], windows[:, self.context :]
         predicted, from_normal = self.predict_drawn(before)
-        loss = ops.mean(ops.reshape(intensity_loss(flat(actual), flat(predicted)), (-1, self.stride)), axis=1)
+        loss = ops.mean(
+            ops.reshape(self.picture_loss(flat(actual), flat(predicted)), (-1, self.stride)), axis=1
+        )
         loss += self.divergence_weight * from_normal
         if self.discriminator:
             judged = self.discriminator(ops.concatenate([before, predicted], axis=1))

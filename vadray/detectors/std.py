@@ -11,7 +11,6 @@ from vadray.detectors.layers.clustering import SoftClusters
 from vadray.detectors.layers.unet import Contraction, Expansion, checked_filters
 from vadray.detectors.layers.variance_attention import VarianceAttention
 from vadray.detectors.layers.windows import flat, stacked, windows_of
-from vadray.detectors.losses import intensity_loss
 from vadray.detectors.prediction import check_no_flow, check_prediction
 from vadray.errors import RequestError
 
@@ -46,6 +45,7 @@ class SpatioTemporalDissociation(FusedDetector):
         clusters: Clusters of the joined codes, at least 2. Defaults to 32.
         motion_weight: Weight of the squared error of differences beside that of the frame, at least 0. Defaults to 1.
         cluster_weight: Weight of the distance to the clusters, at least 0. Defaults to 0.001.
+        error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
         shares: Weights of frame, motion and cluster distance in the score. Defaults to (0.2, 0.6, 0.2).
 
     Input shape: float `[n, window, height, width, channels]` in 0 to 1.
@@ -84,11 +84,19 @@ class SpatioTemporalDissociation(FusedDetector):
         clusters: int = 32,
         motion_weight: float = 1.0,
         cluster_weight: float = 0.001,
+        error_norm: str = "absolute",
         shares: Sequence[float] = (0.2, 0.6, 0.2),
         **kwargs: Any,
     ):
         super().__init__(
-            height, width, channels=channels, window=window, stride=stride, shares=shares, **kwargs
+            height,
+            width,
+            channels=channels,
+            window=window,
+            stride=stride,
+            shares=shares,
+            error_norm=error_norm,
+            **kwargs,
         )
         check_prediction(window, stride)
         check_no_flow("std", self.flow)
@@ -139,9 +147,10 @@ class SpatioTemporalDissociation(FusedDetector):
             halves: `[n, window, height / 2, width / 2, channels]`: all its frames at half resolution.
 
         Returns:
-            `(frames, motion_error, distance)`: the last `stride` frames of each window reconstructed,
-            `[n * stride, height, width, channels]`; the squared error of their differences to the frames before,
-            `[n * stride, height / 2, width / 2]`; the distance to the clusters, `[n * stride, rows, columns]`.
+            `(frames, missed, distance)`: the last `stride` frames of each window reconstructed,
+            `[n * stride, height, width, channels]`; by how much their differences to the frames before are missed,
+            `[n * stride, height / 2, width / 2, context * channels]`; the distance to the clusters,
+            `[n * stride, rows, columns]`.
         """
         spatial = self.attention(self.spatial_code(self.spatial_encoder(last)[-1]))
         frames = self.spatial_decoder(spatial)
@@ -154,11 +163,10 @@ class SpatioTemporalDissociation(FusedDetector):
         differences = ops.reshape(differences, (-1, rows, columns, self.stride, depth))
         actual = ops.concatenate([after] * self.context, axis=-1)
         actual = ops.transpose(actual, (0, 2, 3, 1, 4)) - before[:, :, :, None, :]
-        error = ops.mean(ops.square(actual - differences), axis=-1)
-        motion_error = flat(ops.transpose(error, (0, 3, 1, 2)))
+        missed = flat(ops.transpose(actual - differences, (0, 3, 1, 2, 4)))
 
         joined = ops.concatenate([spatial, ops.repeat(motion, self.stride, axis=0)], axis=-1)
-        return frames, motion_error, self.soft_clusters(joined)
+        return frames, missed, self.soft_clusters(joined)
 
     def dissociate_windows(self, windows: Any) -> tuple[Any, Any, Any]:
         """As `dissociate`, of windows at full resolution."""
@@ -173,14 +181,14 @@ class SpatioTemporalDissociation(FusedDetector):
     def error_maps(self, frames: Any) -> tuple[list[Any], Any]:
         last = frames[self.context :]
         halves = windows_of(_half(frames), self.window, self.stride)
-        reconstructed, motion_error, distance = self.dissociate(last, halves)
-        squared = ops.mean(ops.square(last - reconstructed), axis=-1)
-        return [squared, motion_error, distance], ops.mean(squared, axis=(1, 2))
+        reconstructed, missed, distance = self.dissociate(last, halves)
+        picture_error, mse = self.picture_errors(last - reconstructed)
+        return [picture_error, self.picture_errors(missed)[0], distance], mse
 
     def sample_loss(self, windows: Any) -> Any:
-        frames, motion_error, distance = self.dissociate_windows(windows)
-        loss = intensity_loss(flat(windows[:, self.context :]), frames)
-        loss += self.motion_weight * ops.mean(motion_error, axis=(1, 2))
+        frames, missed, distance = self.dissociate_windows(windows)
+        loss = self.picture_loss(flat(windows[:, self.context :]), frames)
+        loss += self.motion_weight * ops.mean(ops.square(missed), axis=(1, 2, 3))
         loss += self.cluster_weight * ops.mean(distance, axis=(1, 2))
         return ops.mean(ops.reshape(loss, (-1, self.stride)), axis=1)
 

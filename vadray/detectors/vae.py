@@ -118,9 +118,9 @@ class VariationalAutoencoder(Detector):
         mean, log_variance = self.encode(frames)
         noise = keras.random.normal(ops.shape(mean), seed=self.noise)
         drawn = mean + ops.exp(0.5 * log_variance) * noise
-        squared = ops.mean(ops.square(frames - self.decode(drawn)), axis=(1, 2, 3))
+        loss = self.picture_loss(frames, self.decode(drawn))
         divergence = -0.5 * ops.sum(1 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=-1)
-        return squared + self.beta * divergence / (self.height * self.width * self.channels)
+        return loss + self.beta * divergence / (self.height * self.width * self.channels)
 
     def get_config(self) -> dict[str, Any]:
         return {

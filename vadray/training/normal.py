@@ -42,11 +42,21 @@ def _fitted_weights(
     detector = detector_class(name)(**config)
     detector.build()
     detector.set_weights(weights)
-    detector.fit_normal(frames for frames, _ in _runs(samples))
+    detector.fit_normal(_Runs(samples))
     if detector.normal_error is not None:
         scorer = Scorer(detector)
         detector.normal_error.fit(scorer.score(frames, lead)[1] for frames, lead in _runs(samples))
     return detector.get_weights()
+
+
+class _Runs:
+    """Runs that a detector may go through more than once, none of them held."""
+
+    def __init__(self, samples: Samples):
+        self._samples = samples
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (frames for frames, _ in _runs(self._samples))
 
 
 def _runs(samples: Samples) -> Iterator[tuple[np.ndarray, int]]:

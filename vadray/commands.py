@@ -99,6 +99,20 @@ def run_train(options: config.TrainOptions, console: Console) -> Result:
 
     with _cluster():
         trained = train(options, _say(console))
+    return _trained(trained, console)
+
+
+def run_tune(options: config.TuneOptions, console: Console) -> Result:
+    from vadray.training.trials import COLUMNS
+    from vadray.training.tune import tune
+
+    with _cluster():
+        tuned = tune(options, _say(console))
+    console.print(_table("the start, and the best trials", list(COLUMNS), tuned.rows), markup=False)
+    return _trained(tuned.trained, console)
+
+
+def _trained(trained: Any, console: Console) -> Result:
     bundle = trained.bundle
     console.print(f"bundle {bundle.uri}", markup=False)
     return 0, {
@@ -371,6 +385,9 @@ COMMANDS: dict[str, Command] = {
     "synth": Command(config.SynthOptions, run_synth, ("out",), "a synthetic archive with ground truth"),
     "train": Command(
         config.TrainOptions, run_train, ("archive",), "train a detector on normal footage and calibrate it"
+    ),
+    "tune": Command(
+        config.TuneOptions, run_tune, ("archive",), "search for a better detector, from a starting point"
     ),
     "calibrate": Command(
         config.CalibrateOptions, run_calibrate, ("bundle", "archive"), "new thresholds for a bundle"

@@ -142,6 +142,20 @@ class TrainOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptio
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+class TuneOptions(TrainOptions):
+    space: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what to try, ends included: {learning_rate: {loguniform: [1e-4, 1e-2]}, temporal: {choice: "
+        "[lstm, tcn]}, settings.code_channels: {randint: [4, 32]}}; also uniform",
+    )
+    trials: int = Field(16, ge=2, description="trainings, the first of which is the options as they are")
+    grace_epochs: int | None = Field(
+        None, ge=1, description="epochs before a trial can be cut; default: a tenth of epochs"
+    )
+    reduction: float = Field(3.0, gt=1, description="of the trials that get so far, 1 in how many goes on")
+    concurrent: int | None = Field(None, ge=1, description="trials at once; default: what the cluster holds")
+
+
 class CalibrateOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptions):
     bundle: str = Field(description="bundle to calibrate; its weights stay as they are")
     out: str | None = Field(None, description="where the recalibrated bundle goes; default: in place")

@@ -1,30 +1,67 @@
-"""What each training worker runs: a straight line from the strategy to the last epoch."""
+"""The loop of every training, on Ray Train and on Ray Tune: a straight line from the strategy to the last epoch."""
 
 import json
-import logging
 import os
-import sys
-import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray.train
-from ray.train import Checkpoint
+import ray
 
+from vadray.config import TrainOptions
 from vadray.training.feed import RankFeed
 from vadray.training.schedules import Moment, learning_rate
 
 WEIGHTS, OPTIMIZER, STATE = "detector.weights.h5", "optimizer.npz", "state.json"
 
+Save = Callable[[str], None]
+Report = Callable[[dict[str, Any], dict[str, Any], Save], None]
 
-def train_loop(config: dict[str, Any]) -> None:
-    """Trains data-parallel; each epoch ends in a report with a checkpoint.
+
+def recipe(
+    options: TrainOptions, config: dict[str, Any], initial_weights: Any, threads: int
+) -> dict[str, Any]:
+    """What `learn` needs to know beside its feed.
 
     Args:
-        config: `detector` (name), `detector_config`, `initial_weights` (a reference to those to begin with, or None),
-            `learning_rate`, `schedule` (of the learning rate), `seed`, `patience`, `threads`; the rest comes from the
-            feed's schedule.
+        options: Learning rate and so on.
+        config: The detector's arguments.
+        initial_weights: A reference to those to begin with, in the object store, or None.
+        threads: TensorFlow's CPU threads, 0 for its own choice.
+    """
+    return {
+        "detector": options.detector,
+        "detector_config": config,
+        "initial_weights": initial_weights,
+        "learning_rate": options.learning_rate,
+        "schedule": options.schedule,
+        "seed": options.seed,
+        "patience": options.patience,
+        "threads": threads,
+    }
+
+
+def learn(
+    config: dict[str, Any],
+    feed: RankFeed,
+    report: Report,
+    resumed: AbstractContextManager[str | None],
+    say: Callable[[str], None],
+) -> None:
+    """Trains data-parallel; each epoch ends in a report.
+
+    Args:
+        config: A `recipe`.
+        feed: Batches of this rank; its schedule says how many.
+        report: Called after each epoch with its row of the history, the state (`epoch`, `best`, `waited`, `history`)
+            and a function that writes a checkpoint into a folder.
+        resumed: Opens the folder of a checkpoint to go on from; None where there is none.
+        say: Tells a person.
+
+    Raises:
+        FloatingPointError: A loss is no longer finite.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # `import keras`, never `tf.keras`: Ray sets TF_USE_LEGACY_KERAS in its workers
@@ -33,10 +70,6 @@ def train_loop(config: dict[str, Any]) -> None:
 
     from vadray.detectors.registry import detector_class
 
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells of every checkpoint, twice
-    context = ray.train.get_context()
-    rank = context.get_world_rank()
-    feed: RankFeed = ray.train.get_dataset_shard("train")  # type: ignore[assignment]
     schedule = feed.schedule
     tf.config.threading.set_intra_op_parallelism_threads(config["threads"])
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -91,16 +124,21 @@ def train_loop(config: dict[str, Any]) -> None:
         return [strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in sums]
 
     state: dict[str, Any] = {"epoch": 0, "best": None, "waited": 0, "history": []}
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint:
-        with checkpoint.as_directory() as folder:
+    optimizing = [*optimizer.variables, *adversary_optimizer.variables]
+    with resumed as folder:
+        if folder:
             state = json.loads(Path(folder, STATE).read_text())
             detector.load_weights(os.path.join(folder, WEIGHTS))
             with np.load(os.path.join(folder, OPTIMIZER), allow_pickle=False) as values:
-                for number, variable in enumerate([*optimizer.variables, *adversary_optimizer.variables]):
+                for number, variable in enumerate(optimizing):
                     variable.assign(values[str(number)])
-        if rank == 0:
-            _say(f"goes on after epoch {state['epoch']}")
+            say(f"goes on after epoch {state['epoch']}")
+
+    def save(folder: str) -> None:
+        detector.save_weights(os.path.join(folder, WEIGHTS))
+        values = {str(number): variable.numpy() for number, variable in enumerate(optimizing)}
+        np.savez(os.path.join(folder, OPTIMIZER), **values)
+        Path(folder, STATE).write_text(json.dumps(state))
 
     def learn_at(rate: float) -> None:
         for one in (optimizer, adversary_optimizer):
@@ -122,9 +160,10 @@ def train_loop(config: dict[str, Any]) -> None:
             [[float(v) for v in validation_step(*next(batches))] for _ in range(schedule.validation_steps)]
         )
         validation_loss = float(measured[:, 0].sum() * schedule.batch_size / measured[:, 1].sum())
-        if not np.isfinite(loss):
+        if not np.isfinite([loss, validation_loss]).all():
             raise FloatingPointError(
-                f"training diverged in epoch {state['epoch'] + 1}: loss {loss}; try a smaller learning_rate"
+                f"training diverged in epoch {state['epoch'] + 1}: loss {loss}, validation {validation_loss}; "
+                "try a smaller learning_rate"
             )
         improved = state["best"] is None or validation_loss < state["best"]
         state["best"] = validation_loss if improved else state["best"]
@@ -137,30 +176,8 @@ def train_loop(config: dict[str, Any]) -> None:
             "learning_rate": float(np.mean(rates)),
         }
         state["history"].append(metrics)
-        if rank == 0:
-            _say(
-                f"epoch {state['epoch']}/{schedule.epochs}  loss {loss:.6f}  validation {validation_loss:.6f}"
-                f"{'' if improved else '  (no better)'}"
-            )
-        _report(metrics, state, detector, [*optimizer.variables, *adversary_optimizer.variables], rank)
-
-
-def _say(text: str) -> None:
-    """Ray Train catches `print` and shows each line twice."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def _report(
-    metrics: dict[str, Any], state: dict[str, Any], detector: Any, optimizing: list[Any], rank: int
-) -> None:
-    """Every rank reports, rank 0 with the checkpoint: weights are the same everywhere."""
-    if rank != 0:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory(prefix="vadray-checkpoint-") as folder:
-        detector.save_weights(os.path.join(folder, WEIGHTS))
-        values = {str(number): variable.numpy() for number, variable in enumerate(optimizing)}
-        np.savez(os.path.join(folder, OPTIMIZER), **values)
-        Path(folder, STATE).write_text(json.dumps(state))
-        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+        say(
+            f"epoch {state['epoch']}/{schedule.epochs}  loss {loss:.6f}  validation {validation_loss:.6f}"
+            f"{'' if improved else '  (no better)'}"
+        )
+        report(metrics, state, save)

@@ -1,23 +1,28 @@
 """One run of Ray Train: workers, checkpoints, restarts; and where its checkpoints are kept."""
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+import ray.train
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.tensorflow import TensorflowTrainer
 
 from vadray import storage
 from vadray.config import TrainOptions
 from vadray.detectors.base import Detector
 from vadray.errors import RequestError, VadrayError
-from vadray.training.feed import InterleavedFeed, Schedule
-from vadray.training.loop import STATE, WEIGHTS, train_loop
+from vadray.training.feed import InterleavedFeed, RankFeed, Schedule
+from vadray.training.loop import STATE, WEIGHTS, Save, learn, recipe
 
 Say = Callable[[str], None]
 FEED_CPUS = 1.0  # Ray Data's own source tasks ask for a whole CPU: with less left, training waits for ever
@@ -70,18 +75,14 @@ def run_training(
     else:
         where = {"storage_path": parent}
     trainer = TensorflowTrainer(
-        train_loop,
-        train_loop_config={
-            "detector": options.detector,
-            "detector_config": config,
-            # once in the object store, so that all workers, on whichever node, begin alike
-            "initial_weights": ray.put(detector.get_weights()) if options.init else None,
-            "learning_rate": options.learning_rate,
-            "schedule": options.schedule,
-            "seed": options.seed,
-            "patience": options.patience,
-            "threads": max(1, round(cpus / options.workers)) if not gpus else 0,
-        },
+        train_worker,
+        # initial weights once in the object store, so that all workers, on whichever node, begin alike
+        train_loop_config=recipe(
+            options,
+            config,
+            initial_weights=ray.put(detector.get_weights()) if options.init else None,
+            threads=max(1, round(cpus / options.workers)) if not gpus else 0,
+        ),
         scaling_config=ScalingConfig(
             num_workers=options.workers, use_gpu=bool(gpus), resources_per_worker=per_worker
         ),
@@ -114,9 +115,38 @@ def run_training(
         return json.loads(Path(folder, STATE).read_text())["history"]
 
 
-def run_place(options: TrainOptions, fingerprint: str) -> str:
-    """Where checkpoints of this run are kept until the bundle is written: beside it, named by what is trained."""
-    fields = {
+def train_worker(config: dict[str, Any]) -> None:
+    """What each worker of Ray Train runs.
+
+    Args:
+        config: A `recipe`.
+    """
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells of every checkpoint, twice
+    rank = ray.train.get_context().get_world_rank()
+    feed: RankFeed = ray.train.get_dataset_shard("train")  # type: ignore[assignment]
+
+    def report(metrics: dict[str, Any], state: dict[str, Any], save: Save) -> None:
+        """Every rank reports, rank 0 with the checkpoint: weights are the same everywhere."""
+        if rank != 0:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory(prefix="vadray-checkpoint-") as folder:
+            save(folder)
+            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+
+    def say(text: str) -> None:
+        """Ray Train catches `print` and shows each line twice."""
+        if rank == 0:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+    checkpoint = ray.train.get_checkpoint()
+    learn(config, feed, report, checkpoint.as_directory() if checkpoint else contextlib.nullcontext(), say)
+
+
+# the options that make a run another run
+TRAINED = frozenset(
+    {
         "detector",
         "size",
         "channels",
@@ -135,10 +165,24 @@ def run_place(options: TrainOptions, fingerprint: str) -> str:
         "window_step",
         "steps_per_epoch",
     }
-    identity = json.dumps([options.model_dump(include=fields), fingerprint], sort_keys=True)
+)
+
+
+def run_place(
+    options: TrainOptions, fingerprint: str, kind: str = "training", also: frozenset[str] = frozenset()
+) -> str:
+    """Where a run's checkpoints are kept until the bundle is written: beside it, named by what is trained.
+
+    Args:
+        options: What is trained.
+        fingerprint: Names the footage.
+        kind: "training" or "tuning".
+        also: Further options that make it another run.
+    """
+    identity = json.dumps([options.model_dump(include=set(TRAINED | also)), fingerprint], sort_keys=True)
     out = storage.absolute(options.out)
     folder, name = os.path.split(out)
-    return storage.join(folder, f".{name}.training-{hashlib.sha256(identity.encode()).hexdigest()[:10]}")
+    return storage.join(folder, f".{name}.{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}")
 
 
 def forget(place: str) -> None:

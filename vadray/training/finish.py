@@ -1,0 +1,106 @@
+"""What every training ends with: from learned weights to a calibrated bundle."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from vadray import storage
+from vadray.bundle import Bundle, recalibrate, write_bundle
+from vadray.config import TrainOptions
+from vadray.detectors.base import Detector
+from vadray.training.calibrate import fit_calibration, score_footage
+from vadray.training.normal import fit_normal
+from vadray.training.prepare import Prepared
+from vadray.training.run import forget
+from vadray.training.start import Start, against_start
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run left.
+
+    Args:
+        bundle: The calibrated bundle.
+        figures: Numbers for the last line on stdout.
+    """
+
+    bundle: Bundle
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A detector with the weights that were picked, and how they came about.
+
+    Args:
+        detector: Built.
+        config: Its arguments.
+        training: Provenance: how it was trained.
+        history: A row for each epoch; empty where nothing is learned by gradients.
+        pictures: Further files of the bundle, by name.
+        start: The bundle that training began with, or None.
+    """
+
+    detector: Detector
+    config: dict[str, Any]
+    training: dict[str, Any]
+    history: list[dict[str, Any]]
+    pictures: dict[str, bytes]
+    start: Start | None
+
+
+def finish(
+    learned: Learned, prepared: Prepared, options: TrainOptions, place: str, begun: float, say: Say
+) -> Trained:
+    """Measures what is usual, calibrates on the held-out footage, writes the bundle, forgets the checkpoints.
+
+    Args:
+        learned: What was trained; its detector is changed in place.
+        prepared: The footage.
+        options: How to calibrate, and where the bundle goes.
+        place: Where the run's checkpoints are.
+        begun: Of the command, by `time.monotonic`.
+        say: Tells a person.
+    """
+    say("measuring what is usual in the footage")
+    threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
+    fit_normal(learned.detector, learned.config, prepared.learned, threads)
+    training = {**learned.training, "train_s": round(time.monotonic() - begun, 1)}
+    provenance = {"data": prepared.provenance(options), "training": training, "history": learned.history}
+    candidate = write_bundle(
+        storage.join(place, "candidate"),
+        learned.detector,
+        None,
+        provenance,
+        learned.pictures,
+        overwrite=True,
+    )
+    say("calibrating on the held-out footage")
+    held_out = prepared.sides.held_out
+    scored = score_footage(candidate, held_out, prepared.shape, options)
+    calibration = fit_calibration(candidate.kind, scored, options)
+    start = learned.start
+    compared = against_start(start, calibration, scored, held_out, options) if start else {}
+    if compared:
+        say(
+            f"of the held-out footage {compared['flagged_after']:.2%} is flagged at threshold "
+            f"{calibration.default.threshold:.6g}; the bundle it started from flags "
+            f"{compared['flagged_before']:.2%} at {compared['threshold_before']:.6g}"
+        )
+    bundle = recalibrate(candidate, calibration, options.out, {}, options.overwrite)
+    forget(place)
+    return Trained(
+        bundle,
+        {
+            **training,
+            "threshold": calibration.default.threshold,
+            "extrapolated": calibration.default.extrapolated,
+            **compared,
+            "wall_s": round(time.monotonic() - begun, 1),
+        },
+    )

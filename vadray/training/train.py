@@ -107,6 +107,7 @@ def train(options: TrainOptions, say: Say) -> Trained:
         "archive": storage.absolute(options.archive),
         "fingerprint": fingerprint,
         "held_out_by": sides.by,
+        "validation": options.validation,
     }
     provenance = {"data": data, "training": training, "history": history}
     candidate = write_bundle(

@@ -251,15 +251,16 @@ def run_report(options: config.ReportOptions, console: Console) -> Result:
 
 
 def run_evaluate(options: config.EvaluateOptions, console: Console) -> Result:
-    if options.compare:
-        return run_compare(options, console)
+    from vadray.evaluation.compare import is_comparison
     from vadray.evaluation.evaluate import evaluate
     from vadray.evaluation.robustness.bundle import RobustnessSettings, study_bundle
     from vadray.evaluation.robustness.summary import robustness_figures, robustness_table
     from vadray.evaluation.table import figures_table
 
+    if is_comparison(options):
+        return run_compare(options, console)
     with _cluster():
-        figures, rest = evaluate(options)
+        figures, rest = evaluate(options, say=_say(console))
         if options.robustness:
             settings = RobustnessSettings(most_objects=options.robustness_objects)
             study = study_bundle(options, settings, _say(console))

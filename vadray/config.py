@@ -215,7 +215,9 @@ class ReportOptions(VerifyOptions):
 
 
 class EvaluateOptions(ClusterOptions, UnitOptions):
-    bundle: str = Field(description="bundle to evaluate; with compare also the name of a detector")
+    bundle: str = Field(
+        description="bundle to evaluate; or the name of a detector, which is trained on the set's normal half"
+    )
     dataset: str = Field(
         description="labelled set: labels.json, class folders, MVTec AD, UCSD, Avenue, ShanghaiTech or UCF-Crime"
     )
@@ -224,6 +226,10 @@ class EvaluateOptions(ClusterOptions, UnitOptions):
     compare: list[str] = Field(
         default_factory=list,
         description="bundles to compare with, or names of detectors, which are trained on the set's normal half",
+    )
+    motion_table: bool = Field(
+        False,
+        description="also motion, adaptive learning rate and accuracy of each video, as motion.md and motion.json",
     )
     robustness: bool = Field(
         False, description="also AUC against graded noise, blur, JPEG, … and attacks (FGSM, PGD)"

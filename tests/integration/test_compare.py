@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vadray import cli
-from vadray.evaluation.comparison_table import comparison_markdown, paper_margins
+from vadray.evaluation.comparison_table import comparison_html, comparison_markdown, paper_margins
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,19 @@ def test_what_is_neither_bundle_nor_detector_is_refused(archive, bundles, tmp_pa
         ["evaluate", str(bundles["video"]), str(archive.root), "compare=stea", f"out={tmp_path / 'c'}"]
     )
     assert status == 2 and "Did you mean stae" in capsys.readouterr().err
+
+
+def test_pixel_figures_have_columns_where_any_cell_has_them():
+    rows = [
+        {"entry": "a", "auc_micro": 0.9, "pixel_auroc": 0.8765, "rbdc": None},
+        {"entry": "b", "auc_micro": 0.8, "pixel_auroc": None, "rbdc": None},
+    ]
+    header, _, first, second = comparison_markdown(rows).splitlines()
+    assert "pixel AUROC" in header and "RBDC" not in header and "AUPRO" not in header
+    assert "| 0.876 |" in first or "| 0.877 |" in first
+    assert "| 0.800 | – |" in second
+    page = comparison_html(rows, "title")
+    assert "<th>pixel AUROC</th>" in page and "<td>–</td>" in page
 
 
 def test_margins_are_ours_beside_the_papers():

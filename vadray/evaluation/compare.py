@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from vadray import storage
 from vadray.bundle import open_bundle
 from vadray.config import EvaluateOptions, TrainOptions, parse
-from vadray.detectors.registry import detector_class
+from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
-from vadray.evaluation.datasets import read_labels
-from vadray.evaluation.evaluate import evaluate
+from vadray.evaluation.datasets import LabelledSet, read_labels
+from vadray.evaluation.evaluate import MOTION_JSON, evaluate
 from vadray.evaluation.metrics import Figures
 from vadray.training.train import train
 
@@ -45,6 +45,11 @@ class Cell:
     train_s: float
 
 
+def is_comparison(options: EvaluateOptions) -> bool:
+    """Whether there are bundles to compare, or a detector is named, which is a comparison of one."""
+    return bool(options.compare) or (options.bundle in DETECTORS and not _is_bundle(options.bundle))
+
+
 def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
     """Evaluates `bundle` and each of `compare`, and writes `comparison.{json,md,html}` to `out`. Ray must be connected.
 
@@ -56,12 +61,14 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
         raise RequestError("out: missing; expected the folder for the comparison and its cells")
     entries = list(dict.fromkeys([options.bundle, *options.compare]))
     jobs = [job for entry in entries for job in _jobs(entry, options)]
+    labelled = read_labels(options.dataset)
     cells = []
     for number, (entry, seed) in enumerate(jobs, start=1):
         say(f"cell {number} of {len(jobs)}: {entry}" + ("" if seed is None else f", seed {seed}"))
-        cells.append(
-            _bundle_cell(entry, options) if seed is None else _trained_cell(entry, seed, options, say)
-        )
+        if seed is None:
+            cells.append(_bundle_cell(entry, options, labelled, say))
+        else:
+            cells.append(_trained_cell(entry, seed, options, labelled, say))
     write_comparison(cells, options)
     return cells
 
@@ -88,7 +95,7 @@ def write_comparison(cells: Sequence[Cell], options: EvaluateOptions) -> None:
 
 
 def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
-    if storage.exists(storage.join(storage.absolute(entry), "bundle.json")):
+    if _is_bundle(entry):
         return [(entry, None)]
     try:
         learns = detector_class(entry).learns
@@ -98,13 +105,23 @@ def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
     return [(entry, seed) for seed in (options.seeds if learns else options.seeds[:1])]
 
 
-def _bundle_cell(entry: str, options: EvaluateOptions) -> Cell:
-    figures, rest = evaluate(options.model_copy(update={"bundle": entry, "out": None}))
-    return Cell(entry, rest["detector"], None, storage.absolute(entry), figures, 0.0)
+def _is_bundle(entry: str) -> bool:
+    return storage.exists(storage.join(storage.absolute(entry), "bundle.json"))
 
 
-def _trained_cell(detector: str, seed: int, options: EvaluateOptions, say: Say) -> Cell:
-    labelled = read_labels(options.dataset)
+def _bundle_cell(entry: str, options: EvaluateOptions, labelled: LabelledSet, say: Say) -> Cell:
+    bundle = open_bundle(entry)
+    out = None
+    if options.motion_table:  # the rest of a given bundle's evaluation is in the comparison
+        name = f"{storage.name(bundle.uri)}-{bundle.digest[:8]}"
+        out = storage.join(storage.absolute(options.out or ""), "cells", name, "evaluation")
+    figures, _ = evaluate(options.model_copy(update={"bundle": entry, "out": out}), labelled, say)
+    return Cell(entry, bundle.detector_name, None, bundle.uri, figures, 0.0)
+
+
+def _trained_cell(
+    detector: str, seed: int, options: EvaluateOptions, labelled: LabelledSet, say: Say
+) -> Cell:
     settings = {**options.training.get("all", {}), **options.training.get(detector, {})}
     normal = settings.pop("archive", None) or labelled.train
     if normal is None:
@@ -118,16 +135,16 @@ def _trained_cell(detector: str, seed: int, options: EvaluateOptions, say: Say) 
     folder = storage.join(storage.absolute(options.out or ""), "cells", f"{detector}-{identity}-seed{seed}")
     bundle = storage.join(folder, "bundle")
     result = storage.join(folder, RESULT)
-    if storage.exists(result):
+    evaluation = storage.join(folder, "evaluation")
+    has_motion = not options.motion_table or storage.exists(storage.join(evaluation, MOTION_JSON))
+    if storage.exists(result) and has_motion:
         kept = json.loads(storage.read_bytes(result))
         say("  kept from an earlier run")
         return Cell(detector, detector, seed, bundle, Figures(**kept["figures"]), kept["train_s"])
     overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
     if not storage.exists(storage.join(bundle, "bundle.json")):
         train(parse(TrainOptions, None, overrides), say)
-    figures, _ = evaluate(
-        options.model_copy(update={"bundle": bundle, "out": storage.join(folder, "evaluation")})
-    )
+    figures, _ = evaluate(options.model_copy(update={"bundle": bundle, "out": evaluation}), labelled, say)
     seconds = open_bundle(bundle).info["training"]["train_s"]
     content = {"figures": figures.to_dict(), "train_s": seconds, "settings": settings}
     storage.write_bytes(result, json.dumps(content, indent=1).encode())

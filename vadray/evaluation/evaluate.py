@@ -1,101 +1,118 @@
 """`vadray evaluate`: a bundle against a labelled set."""
 
 import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from vadray import storage
-from vadray.archive.routing import Route
-from vadray.bundle import open_bundle
-from vadray.calibration.calibration import VideoScores
-from vadray.config import ArchiveOptions, EvaluateOptions
+from vadray.bundle import Bundle, open_bundle
+from vadray.config import EvaluateOptions
 from vadray.errors import RequestError
 from vadray.evaluation.alarms import false_alarms_per_hour, normal_hours
-from vadray.evaluation.datasets import read_labels
-from vadray.evaluation.metrics import Figures, FrameSet, evaluate_frames
+from vadray.evaluation.datasets import LabelledSet, read_labels
+from vadray.evaluation.localisation import localisation_figures
+from vadray.evaluation.metrics import Figures, evaluate_frames
+from vadray.evaluation.motion_table import motion_table
 from vadray.evaluation.plots import roc_png, scores_png
+from vadray.evaluation.scored import ScoredObject, labelled_units, score_labelled
 from vadray.evaluation.table import figures_json, figures_table
-from vadray.sweep import planning
-from vadray.sweep.collect import collect_scores
-from vadray.sweep.units import frame_shape
+
+MOTION_JSON = "motion.json"
 
 
-def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
+def evaluate(
+    options: EvaluateOptions,
+    labelled: LabelledSet | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[Figures, dict[str, Any]]:
     """Scores a labelled set and compares. Ray must be connected.
 
+    Error maps are kept, on this machine's disk until the end, where the set has pixel masks.
+
+    Args:
+        options: What is evaluated, and how.
+        labelled: The set that `dataset` names, where it has been read already.
+        say: Where the motion table goes, if `motion_table` is set.
+
     Returns:
-        The figures, and what else is known: objects that were labelled but could not be scored whole.
+        The figures, and what else is known: objects that were labelled but could not be scored whole, and how many
+        had masks.
 
     Raises:
-        RequestError: The bundle or the data set is wrong.
+        RequestError: The bundle, the data set or a mask is wrong.
     """
     bundle = open_bundle(options.bundle)
-    labelled = read_labels(options.dataset)
-    shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
-    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern, clips=labelled.clips)
-    rows = planning.plan_archive(
-        archive, options, [Route(0, bundle.kind)], [shape], [bundle.scoring_digest], [bundle.stride]
-    )
-    root = storage.absolute(labelled.archive)
-    # an image unit is kept with any labelled member; what has no label is passed over below
-    units = [
-        unit
-        for unit in rows
-        if unit["status"] == "planned"
-        and any(storage.relative(one["object_uri"], root) in labelled.labels for one in unit["members"])
-    ]
-    sets: list[FrameSet] = []
-    times: list[np.ndarray] = []
-    short: list[str] = []
-    for found in collect_scores(units, bundle, shape, options):
-        labels = labelled.labels.get(storage.relative(found.uri, root))
-        if labels is None:
-            continue
-        count = len(found.score)
-        if found.error or (labels.frames is not None and labels.frames != count):
-            short.append(f"{found.uri}: labelled {labels.frames} frames, scored {count}; {found.error or ''}")
-        if count == 0:
-            continue
-        calibrated = bundle.calibration.apply(VideoScores(found.camera or None, found.time_s, found.score))
-        sets.append(
-            FrameSet(
-                object=storage.relative(found.uri, root),
-                labels=labels.flags(count),
-                score=calibrated.standardised,
-                raw=found.score,
-                flags=calibrated.flags,
-                mse=found.mse,
-            )
-        )
-        times.append(found.time_s)
-    if not sets:
+    if options.motion_table and bundle.kind != "video":
         raise RequestError(
-            f"dataset {options.dataset}: expected labelled {bundle.kind}s that the bundle {options.bundle} can score, found none"
+            f"motion_table: expected a bundle that scores video, received {options.bundle}, which scores {bundle.kind}s"
         )
-    figures = evaluate_frames(sets, "image" if bundle.kind == "image" else "video")
+    labelled = labelled or read_labels(options.dataset)
+    units = labelled_units(labelled, bundle, options)
+    with_masks = any(own.kind == bundle.kind and own.pixels is not None for own in labelled.labels.values())
+    with tempfile.TemporaryDirectory(prefix="vadray-maps-") as folder:
+        found = list(score_labelled(units, labelled, bundle, options, folder if with_masks else None))
+        scored = [one for one in found if len(one.time_s)]
+        if not scored:
+            raise RequestError(
+                f"dataset {options.dataset}: expected labelled {bundle.kind}s that the bundle {options.bundle} can score, found none"
+            )
+        masked = [one.masked for one in scored if one.masked is not None]
+        figures = dataclasses.replace(
+            evaluate_frames([one.frames for one in scored], bundle.kind),
+            **localisation_figures(masked, bundle.kind),
+        )
     if bundle.kind == "video":
-        hours = sum(normal_hours(one.labels, time_s) for one, time_s in zip(sets, times, strict=True))
-        alarms = false_alarms_per_hour(((one.labels, one.flags) for one in sets), hours)
+        hours = sum(normal_hours(one.frames.labels, one.time_s) for one in scored)
+        alarms = false_alarms_per_hour(((one.frames.labels, one.frames.flags) for one in scored), hours)
         figures = dataclasses.replace(figures, false_alarms_per_hour=alarms)
     if options.out:
-        _write(options, bundle.detector_name, figures, sets, times)
-    return figures, {"detector": bundle.detector_name, "not_whole": short}
+        _write(options, bundle.detector_name, figures, scored)
+    rest: dict[str, Any] = {
+        "detector": bundle.detector_name,
+        "not_whole": [one.shortfall for one in found if one.shortfall],
+        "objects_with_masks": len(masked),
+    }
+    if options.motion_table:
+        rest |= _motion_table(options, bundle, labelled, units, scored, say)
+    return figures, rest
 
 
-def _write(
-    options: EvaluateOptions, name: str, figures: Figures, sets: list[FrameSet], times: list[np.ndarray]
-) -> None:
+def _write(options: EvaluateOptions, name: str, figures: Figures, scored: Sequence[ScoredObject]) -> None:
     out = storage.absolute(options.out or "")
     storage.write_bytes(storage.join(out, "evaluation.json"), figures_json(figures).encode())
     storage.write_bytes(storage.join(out, "evaluation.md"), figures_table({name: figures}).encode())
-    labels = np.concatenate([one.labels for one in sets])
+    labels = np.concatenate([one.frames.labels for one in scored])
     if labels.any() and not labels.all():
-        curve = roc_png({name: (labels, np.concatenate([one.score for one in sets]))}, title=options.dataset)
+        curve = roc_png(
+            {name: (labels, np.concatenate([one.frames.score for one in scored]))}, title=options.dataset
+        )
         storage.write_bytes(storage.join(out, "roc.png"), curve)
-    for one, time_s in zip(sets, times, strict=True):
-        if len(one.score) > 1:
+    for one in scored:
+        own = one.frames
+        if len(own.score) > 1:
             picture = scores_png(
-                one.score, title=one.object, time_s=time_s, labels=one.labels, flags=one.flags
+                own.score, title=own.object, time_s=one.time_s, labels=own.labels, flags=own.flags
             )
-            storage.write_bytes(storage.join(out, "scores", f"{one.object.replace('/', '_')}.png"), picture)
+            storage.write_bytes(storage.join(out, "scores", f"{own.object.replace('/', '_')}.png"), picture)
+
+
+def _motion_table(
+    options: EvaluateOptions,
+    bundle: Bundle,
+    labelled: LabelledSet,
+    units: list[dict[str, Any]],
+    scored: Sequence[ScoredObject],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    table = motion_table(bundle, labelled, units, [one.frames for one in scored], options)
+    say(table.markdown())
+    if not options.out:
+        return {}
+    names = {"motion_md": "motion.md", "motion_json": MOTION_JSON}
+    paths = {key: storage.join(storage.absolute(options.out), name) for key, name in names.items()}
+    storage.write_bytes(paths["motion_md"], table.markdown().encode())
+    storage.write_bytes(paths["motion_json"], table.to_json().encode())
+    return paths

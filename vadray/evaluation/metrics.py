@@ -75,7 +75,7 @@ class Figures:
     the `videos_with_both_classes`. Events are runs of labelled and of flagged frames: a true one is recalled
     when a found one overlaps it, a found one is right when it overlaps a true one.
 
-    `pixel_auroc`, `aupro` and `rbdc` need pixel masks and error maps (see `pixel` and `regions`), and
+    `pixel_auroc`, `aupro` (of images) and `rbdc` (of video) need pixel masks and error maps (see `localisation`), and
     `false_alarms_per_hour` the times of frames (see `alarms`): `evaluate_frames` has none of these, and leaves them
     None for who has.
     """

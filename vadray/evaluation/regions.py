@@ -115,7 +115,7 @@ def threshold_levels(maps: Sequence[np.ndarray], count: int = 100) -> np.ndarray
     With the first, regions appear frame by frame; where that does not make one false region a frame, the others do.
 
     Args:
-        maps: Error maps of each video, float `[n, rows, columns]`.
+        maps: Error maps of each video, float `[n, rows, columns]`; gone through three times, one video at a time.
         count: Of quantiles of the first kind; there are a quarter as many of the second.
 
     Returns:
@@ -128,7 +128,8 @@ def threshold_levels(maps: Sequence[np.ndarray], count: int = 100) -> np.ndarray
     if len(peaks) == 0:
         raise ValueError("`maps` must hold at least one error map. Received none")
     step = max(1, sum(one.size for one in maps) // MOST_CELLS)
-    cells = np.concatenate([one.ravel()[::step] for one in maps])
+    # copies, or every map would stay in memory for its few cells
+    cells = np.concatenate([one.ravel()[::step].copy() for one in maps])
     # quantiles that are values themselves: the highest threshold must still be reached
     high = np.quantile(peaks, np.linspace(0, 1, count), method="nearest")
     below = cells[cells < peaks.min()]

@@ -121,7 +121,7 @@ def motion_row(
     Args:
         video: Its name.
         figures: From `motion_figures`.
-        adaptive_learning_rate: The learning rate that training chose for it, if it was trained on.
+        adaptive_learning_rate: The learning rate that the schedule `temporal` has for it, if known.
         detection_accuracy: Share of its frames that were judged right, 0 to 1, if it has labels.
     """
     return {

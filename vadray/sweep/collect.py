@@ -1,5 +1,9 @@
-"""Scores of whole objects in memory: for calibration and evaluation, where a data set fits."""
+"""Scores of whole objects in memory: for calibration and evaluation, where a data set fits.
 
+Error maps do not fit: they wait on this machine's disk until an object is looked at.
+"""
+
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +16,24 @@ from vadray.bundle import Bundle
 from vadray.config import ClusterOptions
 from vadray.sweep import scores
 from vadray.sweep.scoring import score_units
+from vadray.sweep.stages import error_maps_of
 from vadray.sweep.units import FrameShape
+
+
+@dataclass(frozen=True)
+class StoredMaps:
+    """Error maps of one object, in files of its chunks.
+
+    Args:
+        parts: Of each chunk with frames of the object: a file of maps `[k, rows, columns]`, and which are the
+            object's, bool `[k]`.
+    """
+
+    parts: list[tuple[str, np.ndarray]]
+
+    def read(self) -> np.ndarray:
+        """float32 `[n, rows, columns]`, a map for each score, at least one."""
+        return np.concatenate([np.load(path, mmap_mode="r")[mine] for path, mine in self.parts])
 
 
 @dataclass
@@ -26,6 +47,7 @@ class ObjectScores:
         score: float32 `[n]`, raw.
         mse: float32 `[n]`, mean squared error in units of the 0 to 1 range.
         error: Why frames are missing, or None.
+        maps: Its error maps, where they were asked for and there is a frame.
     """
 
     uri: str
@@ -34,12 +56,14 @@ class ObjectScores:
     score: np.ndarray
     mse: np.ndarray
     error: str | None = None
+    maps: StoredMaps | None = None
 
 
 @dataclass
 class _Parts:
     camera: str
     arrays: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+    maps: list[tuple[str, np.ndarray]] = field(default_factory=list)
     error: str | None = None
 
 
@@ -49,6 +73,7 @@ def collect_scores(
     shape: FrameShape,
     options: ClusterOptions,
     apart: bool = False,
+    maps_folder: str | None = None,
 ) -> Iterator[ObjectScores]:
     """Scores units and joins them by object, in the order of `units`.
 
@@ -58,13 +83,19 @@ def collect_scores(
         shape: Frames it wants.
         options: Sizes of the pools.
         apart: Give each unit of a video on its own: for units that are not neighbours in time.
+        maps_folder: Folder of this machine for files of error maps, which the caller removes; None for no maps.
     """
     table = pa.Table.from_pylist([{**unit, "bundle": 0} for unit in units], schema=PLAN_SCHEMA)
     rows: dict[str, dict[int, pa.Table]] = {}
-    for scored in score_units(table, [bundle], [shape], options, None, False):
+    for scored in score_units(table, [bundle], [shape], options, None, False, maps_folder is not None):
         for index in range(scored.num_rows):
             row = scored.slice(index, 1)
-            rows.setdefault(row["unit_id"][0].as_py(), {})[row["chunk"][0].as_py()] = row
+            unit_id, number = row["unit_id"][0].as_py(), row["chunk"][0].as_py()
+            if maps_folder is not None:
+                np.save(_maps_path(maps_folder, unit_id, number), error_maps_of(row))
+                # copied, or it would hold the memory of the maps that came with it
+                row = row.select(scores.SCORES.names).take([0])
+            rows.setdefault(unit_id, {})[number] = row
     objects: dict[str, _Parts] = {}
     for unit in units:
         chunks = rows[unit["unit_id"]]
@@ -76,8 +107,15 @@ def collect_scores(
                 parts = objects.setdefault(key, _Parts(member["camera"] or ""))
                 mine = frames["member"] == place
                 parts.arrays.append((frames["time_s"][mine], frames["score"][mine], frames["mse"][mine]))
+                if maps_folder is not None and mine.any():
+                    parts.maps.append((_maps_path(maps_folder, unit["unit_id"], number), mine))
                 if info["error"]:
                     parts.error = f"{info['error_type']}: {info['error']}"
     for key, parts in objects.items():
         time_s, score, mse = (np.concatenate(values) for values in zip(*parts.arrays, strict=True))
-        yield ObjectScores(key, parts.camera, time_s, score, mse, parts.error)
+        maps = StoredMaps(parts.maps) if parts.maps else None
+        yield ObjectScores(key, parts.camera, time_s, score, mse, parts.error, maps)
+
+
+def _maps_path(folder: str, unit_id: str, chunk: int) -> str:
+    return os.path.join(folder, f"{unit_id}.{chunk:05d}.npy")

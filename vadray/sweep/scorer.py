@@ -116,11 +116,12 @@ def to_picture_pixels(cells: np.ndarray, cell: int, detector_size: int, picture_
 
 
 def timed_score(scorer: Scorer, frames: np.ndarray, lead: int) -> tuple[dict[str, Any], float]:
-    """Scores and localises. Returns arrays by name (score, mse, peaks, boxes) and the seconds it took."""
+    """Scores and localises. Returns arrays by name (score, mse, error_map, peaks, boxes) and the seconds it took."""
     begun = time.perf_counter()
     score, error_map, mse = scorer.score(frames, lead)
     peaks, boxes = localise(error_map)
-    return {"score": score, "mse": mse, "peaks": peaks, "boxes": boxes}, time.perf_counter() - begun
+    result = {"score": score, "mse": mse, "error_map": error_map, "peaks": peaks, "boxes": boxes}
+    return result, time.perf_counter() - begun
 
 
 def configure_device(threads: int) -> None:

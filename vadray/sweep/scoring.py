@@ -26,6 +26,7 @@ def settings_for(
     thumbnails: bool,
     threads: int = 0,
     gpu: bool = False,
+    error_maps: bool = False,
 ) -> StageSettings:
     """The stages' settings from bundles and options."""
     return StageSettings(
@@ -37,6 +38,7 @@ def settings_for(
         decode_memory_mib=options.decode_memory_mib,
         threads=threads,
         gpu=gpu,
+        error_maps=error_maps,
     )
 
 
@@ -47,6 +49,7 @@ def score_units(
     options: ClusterOptions,
     scores_folder: str | None,
     thumbnails: bool,
+    error_maps: bool = False,
 ) -> Iterator[pa.Table]:
     """Decodes and scores units, in no particular order.
 
@@ -57,6 +60,7 @@ def score_units(
         options: Sizes of the pools, limits of decoding.
         scores_folder: Where score files go. With None whole rows of scores come back.
         thumbnails: Keep pictures of the highest-scoring moments.
+        error_maps: Error maps come back with the rows (`stages.error_maps_of`); only without `scores_folder`.
 
     Yields:
         Tables of summaries (`stages.summary`) or of `scores.SCORES`.
@@ -68,7 +72,9 @@ def score_units(
     if units.num_rows == 0:
         return
     size = pools(options)
-    settings = settings_for(bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu)
+    settings = settings_for(
+        bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
+    )
     scored = _stages(_dataset(units), settings, size, units.num_rows)
     yield from scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 

@@ -35,6 +35,8 @@ class StageSettings:
         decode_memory_mib: Address space of a decoding process.
         threads: CPU threads of a scorer, 0 for TensorFlow's choice.
         gpu: Whether scorers have a GPU.
+        error_maps: Pass error maps on with the score rows, where these are passed on: for evaluation. A sweep has
+            no use for them.
     """
 
     bundles: tuple[str, ...]
@@ -45,6 +47,7 @@ class StageSettings:
     decode_memory_mib: int
     threads: int
     gpu: bool
+    error_maps: bool = False
 
 
 class DecodeStage:
@@ -106,6 +109,7 @@ class Scoring:
             chunk,
             decode_s,
             self._settings.thumbnails,
+            self._settings.error_maps,
         )
         if self._settings.scores_folder is None:
             return table
@@ -114,9 +118,15 @@ class Scoring:
 
 
 def score_chunk(
-    scorer: Scorer, shape: FrameShape, unit_id: str, chunk: DecodedChunk, decode_s: float, thumbnails: bool
+    scorer: Scorer,
+    shape: FrameShape,
+    unit_id: str,
+    chunk: DecodedChunk,
+    decode_s: float,
+    thumbnails: bool,
+    error_maps: bool = False,
 ) -> pa.Table:
-    """One row of unit scores from one decoded chunk."""
+    """One row of unit scores from one decoded chunk; with `error_maps` also their columns, see `error_maps_of`."""
     result, score_s = timed_score(scorer, chunk.frames, chunk.lead)
     widths = np.array([member.width for member in chunk.members], np.int32)[chunk.member]
     heights = np.array([member.height for member in chunk.members], np.int32)[chunk.member]
@@ -148,7 +158,20 @@ def score_chunk(
     members = [dataclasses.asdict(member) for member in chunk.members]
     for member in members:
         del member["frames"]  # counted from the scores at finalise
-    return scores.scores_row(unit_id, chunk.chunk, chunk.last, members, frames, pictures, decode_s, score_s)
+    row = scores.scores_row(unit_id, chunk.chunk, chunk.last, members, frames, pictures, decode_s, score_s)
+    return with_error_maps(row, result["error_map"]) if error_maps else row
+
+
+def with_error_maps(row: pa.Table, maps: np.ndarray) -> pa.Table:
+    """A score row with its error maps, float32 `[n, rows, columns]`, in two more columns."""
+    row = row.append_column("error_maps", _binary(maps))
+    return row.append_column("error_maps_shape", pa.array([list(maps.shape)], pa.list_(pa.int64())))
+
+
+def error_maps_of(row: pa.Table) -> np.ndarray:
+    """The inverse of `with_error_maps`; a view of the row's memory."""
+    buffer = row["error_maps"][0].as_buffer()
+    return np.frombuffer(buffer, np.float32).reshape(row["error_maps_shape"][0].as_py())
 
 
 def summary(table: pa.Table) -> pa.Table:
@@ -223,11 +246,11 @@ def unpack(table: pa.Table, row: int) -> tuple[str, int, DecodedChunk, float]:
     return table["unit_id"][row].as_py(), table["bundle"][row].as_py(), chunk, table["decode_s"][row].as_py()
 
 
-def _binary(frames: np.ndarray) -> pa.Array:
-    """One binary value over the frames' own memory: `pa.array([bytes])` would copy tens of MiB twice."""
-    offsets = pa.py_buffer(np.array([0, frames.nbytes], np.int64))
+def _binary(array: np.ndarray) -> pa.Array:
+    """One binary value over the array's own memory: `pa.array([bytes])` would copy tens of MiB twice."""
+    offsets = pa.py_buffer(np.array([0, array.nbytes], np.int64))
     return pa.Array.from_buffers(
-        pa.large_binary(), 1, [None, offsets, pa.py_buffer(np.ascontiguousarray(frames))]
+        pa.large_binary(), 1, [None, offsets, pa.py_buffer(np.ascontiguousarray(array))]
     )
 
 

@@ -38,11 +38,12 @@ class Prepared:
     held: Samples | None
     fingerprint: str
 
-    def provenance(self, options: TrainOptions) -> dict[str, str]:
+    def provenance(self, options: TrainOptions) -> dict[str, Any]:
         return {
             "archive": storage.absolute(options.archive),
             "fingerprint": self.fingerprint,
             "held_out_by": self.sides.by,
+            "validation": options.validation,
         }
 
 

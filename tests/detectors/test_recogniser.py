@@ -17,7 +17,9 @@ from vadray.training.recognition import (
 )
 
 ROWS, COLUMNS, FRAMES = 6, 8, 120
-QUICK = RecognitionSettings(epochs=6, steps=20, length=24, learning_rate=0.01, coherence=0.1, head={"units": 16})
+QUICK = RecognitionSettings(
+    epochs=6, steps=20, length=24, learning_rate=0.01, coherence=0.1, head={"units": 16}
+)
 
 
 def video(number: int, anomalous: bool = True, noise: float = 0.3) -> LabelledVideo:

@@ -101,15 +101,21 @@ class RecognitionDetector(Detector):
         super().__init__(
             height, width, channels, window, base.stride, cell=base.cell, flow=base.flow, **kwargs
         )
-        self.kind = base.kind  # type: ignore[misc]
+        self.kind = base.kind  # type: ignore[assignment,misc]
         base.trainable = False
         self.base, self.head, self.before = base, head, before
         self.coherence = coherence
-        self.head_config = {
-            "units": units,
-            "dilations": list(dilations),
-            "grid": list(grid),
-            "highest": highest,
+        self.dilations = tuple(dilations)  # the head of an image base has none
+
+    @property
+    def head_config(self) -> dict[str, Any]:
+        """Arguments of the head besides rows and columns."""
+        head = self.head
+        return {
+            "units": head.units,
+            "dilations": list(head.dilations),
+            "grid": list(head.grid),
+            "highest": head.highest,
         }
 
     def build_layers(self) -> None:
@@ -144,7 +150,13 @@ class RecognitionDetector(Detector):
                 if key not in ("name", "dtype", "trainable")
             },
         }
-        return {**config, **self.head_config, "coherence": self.coherence, "base": base}
+        return {
+            **config,
+            **self.head_config,
+            "dilations": list(self.dilations),
+            "coherence": self.coherence,
+            "base": base,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RecognitionDetector":

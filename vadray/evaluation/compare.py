@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from vadray import storage
 from vadray.bundle import open_bundle
 from vadray.config import EvaluateOptions, TrainOptions, parse
+from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.registry import detector_class
 from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
 from vadray.evaluation.datasets import read_labels
 from vadray.evaluation.evaluate import evaluate
+from vadray.evaluation.learned import LearnedObjects
 from vadray.evaluation.metrics import Figures
 from vadray.training.train import train
 
@@ -56,11 +58,14 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
         raise RequestError("out: missing; expected the folder for the comparison and its cells")
     entries = list(dict.fromkeys([options.bundle, *options.compare]))
     jobs = [job for entry in entries for job in _jobs(entry, options)]
+    learned = _learned(entries, options)
     cells = []
     for number, (entry, seed) in enumerate(jobs, start=1):
         say(f"cell {number} of {len(jobs)}: {entry}" + ("" if seed is None else f", seed {seed}"))
         cells.append(
-            _bundle_cell(entry, options) if seed is None else _trained_cell(entry, seed, options, say)
+            _bundle_cell(entry, options, learned)
+            if seed is None
+            else _trained_cell(entry, seed, options, learned, say)
         )
     write_comparison(cells, options)
     return cells
@@ -91,19 +96,34 @@ def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
     if storage.exists(storage.join(storage.absolute(entry), "bundle.json")):
         return [(entry, None)]
     try:
-        learns = detector_class(entry).learns
+        detector = detector_class(entry)
     except RequestError as error:
         raise RequestError(f"compare: expected a bundle or a detector, received {entry!r}; {error}") from None
+    if issubclass(detector, RecognitionDetector):
+        raise RequestError(
+            f"compare: {entry} learns from labels, and a comparison trains on the normal half, which has none; train it "
+            f"by `vadray train {options.dataset} --detector {entry}` and give its bundle"
+        )
     # what does not learn is the same for every seed but for the split, so one is enough
-    return [(entry, seed) for seed in (options.seeds if learns else options.seeds[:1])]
+    return [(entry, seed) for seed in (options.seeds if detector.learns else options.seeds[:1])]
 
 
-def _bundle_cell(entry: str, options: EvaluateOptions) -> Cell:
-    figures, rest = evaluate(options.model_copy(update={"bundle": entry, "out": None}))
+def _learned(entries: Sequence[str], options: EvaluateOptions) -> LearnedObjects:
+    """What any of the given bundles has learned from labels: all are judged by the rest, or they were by different data."""
+    uris = [storage.absolute(entry) for entry in entries]
+    given = [uri for uri in uris if storage.exists(storage.join(uri, "bundle.json"))]
+    known = [] if options.learned else [LearnedObjects.of(open_bundle(uri)) for uri in given]
+    return LearnedObjects().union(known)
+
+
+def _bundle_cell(entry: str, options: EvaluateOptions, learned: LearnedObjects) -> Cell:
+    figures, rest = evaluate(options.model_copy(update={"bundle": entry, "out": None}), learned)
     return Cell(entry, rest["detector"], None, storage.absolute(entry), figures, 0.0)
 
 
-def _trained_cell(detector: str, seed: int, options: EvaluateOptions, say: Say) -> Cell:
+def _trained_cell(
+    detector: str, seed: int, options: EvaluateOptions, learned: LearnedObjects, say: Say
+) -> Cell:
     labelled = read_labels(options.dataset)
     settings = {**options.training.get("all", {}), **options.training.get(detector, {})}
     normal = settings.pop("archive", None) or labelled.train
@@ -112,9 +132,9 @@ def _trained_cell(detector: str, seed: int, options: EvaluateOptions, say: Say) 
             f"dataset {options.dataset}: expected a normal half to train {detector} on (train/), found none; "
             "say which by training: {all: {archive: …}}"
         )
-    identity = hashlib.sha256(
-        json.dumps([normal, settings], sort_keys=True, default=str).encode()
-    ).hexdigest()[:8]
+    # judged by other objects, it is another cell
+    named = [normal, settings, *([learned.digest()] if learned.digest() else [])]
+    identity = hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode()).hexdigest()[:8]
     folder = storage.join(storage.absolute(options.out or ""), "cells", f"{detector}-{identity}-seed{seed}")
     bundle = storage.join(folder, "bundle")
     result = storage.join(folder, RESULT)
@@ -126,7 +146,7 @@ def _trained_cell(detector: str, seed: int, options: EvaluateOptions, say: Say) 
     if not storage.exists(storage.join(bundle, "bundle.json")):
         train(parse(TrainOptions, None, overrides), say)
     figures, _ = evaluate(
-        options.model_copy(update={"bundle": bundle, "out": storage.join(folder, "evaluation")})
+        options.model_copy(update={"bundle": bundle, "out": storage.join(folder, "evaluation")}), learned
     )
     seconds = open_bundle(bundle).info["training"]["train_s"]
     content = {"figures": figures.to_dict(), "train_s": seconds, "settings": settings}

@@ -6,26 +6,30 @@ from typing import Any
 import numpy as np
 
 from vadray import storage
-from vadray.archive.routing import Route
 from vadray.bundle import open_bundle
 from vadray.calibration.calibration import VideoScores
 from vadray.config import ArchiveOptions, EvaluateOptions
 from vadray.errors import RequestError
 from vadray.evaluation.alarms import false_alarms_per_hour, normal_hours
 from vadray.evaluation.datasets import read_labels
+from vadray.evaluation.learned import NOTHING, LearnedObjects, plan_labelled
 from vadray.evaluation.metrics import Figures, FrameSet, evaluate_frames
 from vadray.evaluation.plots import roc_png, scores_png
 from vadray.evaluation.table import figures_json, figures_table
-from vadray.sweep import planning
 from vadray.sweep.collect import collect_scores
 from vadray.sweep.units import frame_shape
 
 
-def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
+def evaluate(options: EvaluateOptions, others: LearnedObjects = NOTHING) -> tuple[Figures, dict[str, Any]]:
     """Scores a labelled set and compares. Ray must be connected.
 
+    Args:
+        options: What to evaluate. What the bundle has learned from is left out, unless `learned` says otherwise.
+        others: Objects to leave out besides.
+
     Returns:
-        The figures, and what else is known: objects that were labelled but could not be scored whole.
+        The figures, and what else is known: objects that were labelled but could not be scored whole (`not_whole`),
+        and those that were left out (`left_out`).
 
     Raises:
         RequestError: The bundle or the data set is wrong.
@@ -33,25 +37,23 @@ def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
     bundle = open_bundle(options.bundle)
     labelled = read_labels(options.dataset)
     shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
-    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern, clips=labelled.clips)
-    rows = planning.plan_archive(
-        archive, options, [Route(0, bundle.kind)], [shape], [bundle.scoring_digest], [bundle.stride]
-    )
+    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern)
     root = storage.absolute(labelled.archive)
-    # an image unit is kept with any labelled member; what has no label is passed over below
-    units = [
-        unit
-        for unit in rows
-        if unit["status"] == "planned"
-        and any(storage.relative(one["object_uri"], root) in labelled.labels for one in unit["members"])
-    ]
+    units = plan_labelled(
+        labelled, options, archive, bundle.kind, shape, bundle.scoring_digest, bundle.stride
+    )
+    learned = others if options.learned else others.union([LearnedObjects.of(bundle)])
+    units, left_out = learned.leave_out(units, root)
+    if left_out and not units:
+        raise RequestError(
+            f"dataset {options.dataset}: expected {bundle.kind}s that the bundle {options.bundle} has not learned from, "
+            f"received {len(left_out)} that it has; learned=true judges it by them all the same"
+        )
     sets: list[FrameSet] = []
     times: list[np.ndarray] = []
     short: list[str] = []
     for found in collect_scores(units, bundle, shape, options):
-        labels = labelled.labels.get(storage.relative(found.uri, root))
-        if labels is None:
-            continue
+        labels = labelled.labels[storage.relative(found.uri, root)]
         count = len(found.score)
         if found.error or (labels.frames is not None and labels.frames != count):
             short.append(f"{found.uri}: labelled {labels.frames} frames, scored {count}; {found.error or ''}")
@@ -80,7 +82,7 @@ def evaluate(options: EvaluateOptions) -> tuple[Figures, dict[str, Any]]:
         figures = dataclasses.replace(figures, false_alarms_per_hour=alarms)
     if options.out:
         _write(options, bundle.detector_name, figures, sets, times)
-    return figures, {"detector": bundle.detector_name, "not_whole": short}
+    return figures, {"detector": bundle.detector_name, "not_whole": short, "left_out": left_out}
 
 
 def _write(

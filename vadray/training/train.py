@@ -13,6 +13,7 @@ from vadray import storage
 from vadray.archive.routing import Route
 from vadray.bundle import Bundle, recalibrate, require_free, write_bundle
 from vadray.config import TrainOptions
+from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.registry import detector_class
 from vadray.errors import RequestError
 from vadray.sweep import planning
@@ -50,6 +51,10 @@ def train(options: TrainOptions, say: Say) -> Trained:
     Raises:
         RequestError: The options or the archive are wrong; nothing was written.
     """
+    if issubclass(detector_class(options.detector), RecognitionDetector):
+        from vadray.training.labelled import train_recognition  # which gives what this module defines
+
+        return train_recognition(options, say)
     begun = time.monotonic()
     require_free(options.out, options.overwrite)
     config = detector_config(options)

@@ -4,6 +4,7 @@
     model.keras        architecture and weights
     calibration.json   normal scores and thresholds
     training.png       loss curves, where it was trained
+    learned.json       which objects it was made from, where it learned from labels
 
 Nothing in a bundle is a pickle, and the model is loaded with `safe_mode`, so that a bundle cannot run code.
 """
@@ -215,13 +216,14 @@ def recalibrate(
     out: str | None,
     provenance: dict[str, Any],
     overwrite: bool = False,
+    more: dict[str, bytes] | None = None,
 ) -> Bundle:
-    """Writes the same detector with another calibration, in place (`out` None) or to `out`."""
+    """Writes the same detector with another calibration, in place (`out` None) or to `out`; `more` files by name."""
     files = {
         name: storage.read_bytes(storage.join(bundle.uri, name))
         for name in bundle.info["files"]
         if name != "calibration.json"
-    }
+    } | (more or {})
     info = {key: value for key, value in bundle.info.items() if key != "files"} | provenance
     out = storage.absolute(out) if out else bundle.uri
     return _publish(out, info, files, calibration, overwrite or out == bundle.uri)

@@ -271,6 +271,12 @@ def run_evaluate(options: config.EvaluateOptions, console: Console) -> Result:
     console.print(figures_table({options.bundle: figures}), markup=False)
     for line in rest["not_whole"]:
         console.print(f"not whole: {line}", markup=False)
+    if rest["left_out"]:
+        console.print(
+            f"left out: {len(rest['left_out'])} labelled objects that the bundle has learned from, "
+            f"{', '.join(rest['left_out'][:SHOWN_EVENTS])}",
+            markup=False,
+        )
     return 0, {"bundle": options.bundle, "dataset": options.dataset, **figures.to_dict(), **rest}
 
 
@@ -302,17 +308,24 @@ def _compared(cells: list[Any], out: str, console: Console) -> Result:
 
 
 def run_models(options: config.ModelsOptions, console: Console) -> Result:
+    from vadray.detectors.recognition import RecognitionDetector
     from vadray.detectors.registry import DETECTORS
 
     models = [
-        {"name": name, "kind": cls.kind, "paper": cls.paper, "recommended": cls.recommended}
+        {
+            "name": name,
+            "kind": cls.kind,
+            "paper": cls.paper,
+            "recommended": cls.recommended,
+            "needs_labels": issubclass(cls, RecognitionDetector),
+        }
         for name, cls in DETECTORS.items()
     ]
     console.print(
         _table(
             "detectors",
-            ["name", "kind", "recommended", "paper"],
-            [[m["name"], m["kind"], m["recommended"], m["paper"]] for m in models],
+            ["name", "kind", "recommended", "needs labels", "paper"],
+            [[m["name"], m["kind"], m["recommended"], m["needs_labels"], m["paper"]] for m in models],
         )
     )
     return 0, {"models": models}

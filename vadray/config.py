@@ -125,6 +125,12 @@ class TrainOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptio
     validation: float = Field(
         0.2, gt=0, lt=1, description="share of videos (or images) held out, for validation and calibration"
     )
+    test: float = Field(
+        0.15,
+        ge=0,
+        lt=1,
+        description="share of a labelled set left for evaluation, where the detector learns from labels",
+    )
     patience: int = Field(8, ge=1, description="epochs without improvement before training stops early")
     window_step: int | None = Field(
         None, ge=1, description="frames between training windows; default: half a window"
@@ -230,6 +236,10 @@ class EvaluateOptions(ClusterOptions, UnitOptions):
     motion_table: bool = Field(
         False,
         description="also motion, adaptive learning rate and accuracy of each video, as motion.md and motion.json",
+    )
+    learned: bool = Field(
+        False,
+        description="also judge by objects that the bundle has learned from labels; by default they are left out",
     )
     robustness: bool = Field(
         False, description="also AUC against graded noise, blur, JPEG, … and attacks (FGSM, PGD)"

@@ -1,168 +1,179 @@
-"""The recognition head: from a detector's error maps to the probability of an anomaly, learned from labels."""
+"""The detector that learns from labels: another detector's errors, read by the recognition head."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from vadray.detectors.layers.convolutional import ACTIVATION
-from vadray.detectors.losses import binary_cross_entropy, temporal_coherence
+from vadray.detectors.base import Detector
+from vadray.detectors.frame_difference import FrameDifference
+from vadray.detectors.motion import Motion
+from vadray.detectors.recogniser import Recogniser
 from vadray.errors import RequestError
 
-KERNEL = 3
-LEAST_ERROR = 1e-6  # errors are squares of differences in 0 to 1: below this it is rounding
-LEAST_SPREAD = 1e-3
+UNTRAINED: dict[str, type[Detector]] = {"motion": Motion, "frame_difference": FrameDifference}
+LEAST_PEAK = 1e-12
 
 
 @keras.saving.register_keras_serializable("vadray")
-class Recogniser(keras.Model):
-    """Reads the error maps of consecutive frames and says of each frame how likely an anomaly is.
+class RecognitionDetector(Detector):
+    """Says of each frame how likely it is what people labelled as anomalous.
 
-    A detector that knows normal footage alone must call everything rare an anomaly; labels say which of it
-    matters. The detector stays as it is: of each of its error maps the head sees the highest cells in order
-    (wherever they are), the highest of each of `grid` parts of the picture (so that it learns where errors mean
-    nothing), mean and deviation, all as logarithms, and how much the frame moves. Dilated convolutions over the
-    frame and those before it, `context` frames in all, make a logit of it.
+    `base`, a detector that knows normality alone, looks at the frames and stays as it is; the head, a `Recogniser`,
+    reads its error maps over time and learns from labels which of what is unusual matters. It is of the kind,
+    window and stride of its base: a video base is read with the head's context, an image base picture by picture.
 
     Args:
-        rows: Rows of an error map, at least 1.
-        columns: Columns of an error map, at least 1.
-        units: Filters of the convolutions, at least 1. Defaults to 24.
-        dilations: Frames between the three taps of each convolution, at least 1. Defaults to (1, 2, 4), that is
-            14 frames of context, about half a second.
-        grid: Parts of the picture, down and across, at least 1. Defaults to (3, 4).
-        highest: How many of the highest cells are seen, at least 1. Defaults to 8.
+        height: Rows, as the base's.
+        width: Columns, as the base's.
+        channels: 1 (grey) or 3 (RGB), as the base's. Defaults to 1.
+        base: A detector, not itself one of these, or the name of one that needs no training: "motion" or
+            "frame_difference". Defaults to "motion".
+        units: Filters of the head's convolutions, at least 1. Defaults to 24.
+        dilations: See `Recogniser`; of no meaning to an image base. Defaults to (1, 2, 4).
+        grid: Parts of the picture, down and across. Defaults to (3, 4).
+        highest: How many of the highest cells are seen. Defaults to 8.
+        coherence: Weight of the temporal coherence loss, at least 0. Defaults to 1.
 
-    Input shape: a pair of float error maps `[n, context + steps, rows, columns]`, at least 0, and motion
-        `[n, context + steps]`, mean absolute difference from the frame before.
-    Output shape: logits `[n, steps]`.
+    Input shape: uint8 `[context + n, height, width, input_channels]`.
+    Output shape: score float32 `[n]`, the logit of the probability of an anomaly: monotone in it, of either sign, and
+        without the ceiling at 1 where the float of a probability ties; error map `[n, height / cell, width / cell]`,
+        whose maximum is the probability, spread as the base's error beside what is usual in its part of the picture
+        (the head judges frames, so where in the frame is the base's evidence); `mse` is the base's.
 
     Raises:
-        RequestError: An argument is out of its range.
+        RequestError: An argument is out of its range, or the base is of another shape.
 
     Example:
-        >>> recogniser = Recogniser(rows=16, columns=24)
-        >>> recogniser.build()
-        >>> recogniser.probability(np.zeros([100, 16, 24], "float32"), np.zeros(100, "float32")).shape
-        (100,)
+        >>> detector = RecognitionDetector(height=64, width=96)
+        >>> detector.build()
+        >>> score, error_map, mse = detector.score(np.full([detector.context + 4, 64, 96, 3], 128, "uint8"))
+        >>> score.shape
+        (4,)
 
     Reference: "Image and Video Anomaly Detection Using AI Based Deep Anomaly Detectors" (2024), steps 8 and 9 of
-        its video algorithm: a classification loss and the temporal coherence loss. What the scores are computed
-        from, the paper leaves open; the features and the convolutions are ours.
+        its video algorithm: a classification loss and the temporal coherence loss. The paper does not say whether
+        the autoencoder learns from labels too; here it does not.
     """
+
+    name_of_detector = "recognition"
+    kind = "video"  # by default; of an image base, each one's own is "image"
+    paper = "Image and Video Anomaly Detection Using AI Based Deep Anomaly Detectors, 2024: from labels"
+    default_size = Motion.default_size
 
     def __init__(
         self,
-        rows: int,
-        columns: int,
+        height: int,
+        width: int,
+        channels: int = 1,
+        base: Detector | str = "motion",
         units: int = 24,
         dilations: Sequence[int] = (1, 2, 4),
         grid: Sequence[int] = (3, 4),
         highest: int = 8,
+        coherence: float = 1.0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
-        named = {"rows": rows, "columns": columns, "units": units, "highest": highest}
-        named |= {"dilations": min(dilations, default=0), "grid": min(grid) if len(grid) == 2 else 0}
-        for argument, least in named.items():
-            if least < 1:
-                given = {"dilations": tuple(dilations), "grid": tuple(grid)}.get(argument, least)
-                raise RequestError(
-                    f"Argument `{argument}` must be at least 1{', twice' if argument == 'grid' else ''}. "
-                    f"Received: {argument}={given}"
-                )
-        self.rows, self.columns, self.units = rows, columns, units
-        self.dilations, self.grid = tuple(dilations), tuple(grid)
-        self.highest = min(highest, rows * columns)
-        self.part = (math.ceil(rows / self.grid[0]), math.ceil(columns / self.grid[1]))
-        parts = math.ceil(rows / self.part[0]) * math.ceil(columns / self.part[1])
-        self.count = parts + self.highest + 3  # of features
-        self.enter = keras.layers.Dense(units, activation=ACTIVATION, name="enter")
-        self.convolutions = [
-            keras.layers.Conv1D(
-                units, KERNEL, dilation_rate=step, activation=ACTIVATION, name=f"convolution_{number}"
+        if isinstance(base, str) and base in UNTRAINED:
+            base = UNTRAINED[base](height, width, channels)
+        if not isinstance(base, Detector) or isinstance(base, RecognitionDetector):
+            raise RequestError(
+                f"Argument `base` must be one of {', '.join(UNTRAINED)}, or a detector that learns from normal footage. "
+                f"Received: base={getattr(base, 'name_of_detector', base)}"
             )
-            for number, step in enumerate(self.dilations)
-        ]
-        self.leave = keras.layers.Dense(1, name="leave")
+        if (base.height, base.width, base.channels) != (height, width, channels):
+            raise RequestError(
+                f"Arguments `height`, `width` and `channels` must be those of `base`, {base.height}, {base.width} and "
+                f"{base.channels}. Received: {height}, {width} and {channels}"
+            )
+        if not coherence >= 0:
+            raise RequestError(f"Argument `coherence` must be at least 0. Received: coherence={coherence}")
+        is_video = base.kind == "video"
+        head = Recogniser(
+            height // base.cell, width // base.cell, units, dilations if is_video else (), grid, highest
+        )
+        # maps before the first that is judged, in whole strides, so that the base's windows stay on their grid
+        before = math.ceil(head.context / base.stride) * base.stride
+        # motion of the head's first frame wants the frame before, also where the base has no context
+        window = before + max(base.context, int(is_video)) + base.stride
+        super().__init__(
+            height, width, channels, window, base.stride, cell=base.cell, flow=base.flow, **kwargs
+        )
+        self.kind = base.kind  # type: ignore[assignment,misc]
+        base.trainable = False
+        self.base, self.head, self.before = base, head, before
+        self.coherence = coherence
+        self.dilations = tuple(dilations)  # the head of an image base has none
 
     @property
-    def context(self) -> int:
-        """Frames needed before the first that is judged."""
-        return (KERNEL - 1) * sum(self.dilations)
-
-    def build(self, input_shape: Any = None) -> None:
-        shape = (self.count,)
-        self.centre = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="centre")
-        self.spread = self.add_weight(shape=shape, initializer="ones", trainable=False, name="spread")
-        self.enter.build((None, None, self.count))
-        for layer in self.convolutions:
-            layer.build((None, None, self.units))
-        self.leave.build((None, None, self.units))
-        self.built = True
-
-    def features(self, maps: Any, motion: Any) -> Any:
-        """What is seen of each frame: `[n, rows, columns]` and `[n]` to `[n, count]`."""
-        cells = ops.log(ops.cast(maps, "float32") + LEAST_ERROR)
-        parts = ops.max_pool(cells[..., None], self.part, strides=self.part, padding="same")
-        every = ops.reshape(cells, (-1, self.rows * self.columns))
-        whole = ops.stack([ops.mean(every, axis=1), ops.std(every, axis=1), ops.log1p(motion)], axis=1)
-        highest = ops.top_k(every, self.highest)[0]
-        return ops.concatenate(
-            [ops.reshape(parts, (-1, self.count - self.highest - 3)), highest, whole], axis=1
-        )
-
-    def adapt(self, maps: np.ndarray, motion: np.ndarray) -> None:
-        """Measures the scale of each feature, so that all weigh alike at first. Shapes as `probability`."""
-        found = ops.convert_to_numpy(self.features(maps, motion))
-        self.centre.assign(found.mean(axis=0))
-        self.spread.assign(np.maximum(found.std(axis=0), LEAST_SPREAD))
-
-    def call(self, inputs: Any) -> Any:
-        maps, motion = inputs
-        steps = maps.shape[1]
-        found = self.features(ops.reshape(maps, (-1, self.rows, self.columns)), ops.reshape(motion, (-1,)))
-        found = (found - ops.convert_to_tensor(self.centre)) / ops.convert_to_tensor(self.spread)
-        states = self.enter(ops.reshape(found, (-1, steps, self.count)))
-        for layer in self.convolutions:
-            known = layer(states)
-            states = known + states[:, -known.shape[1] :]
-        return self.leave(states)[..., 0]
-
-    def probability(self, maps: np.ndarray, motion: np.ndarray) -> np.ndarray:
-        """Probability that each frame of one video is anomalous; before its first frame stand copies of it.
-
-        Args:
-            maps: float32 `[n, rows, columns]`.
-            motion: float32 `[n]`.
-
-        Returns:
-            float32 `[n]`, 0 to 1.
-        """
-        if len(maps) == 0:
-            return np.zeros(0, np.float32)
-        index = np.maximum(np.arange(-self.context, len(maps)), 0)
-        return ops.convert_to_numpy(ops.sigmoid(self((maps[index][None], motion[index][None]))))[0]
-
-    def get_config(self) -> dict[str, Any]:
+    def head_config(self) -> dict[str, Any]:
+        """Arguments of the head besides rows and columns."""
+        head = self.head
         return {
-            **super().get_config(),
-            "rows": self.rows,
-            "columns": self.columns,
-            "units": self.units,
-            "dilations": list(self.dilations),
-            "grid": list(self.grid),
-            "highest": self.highest,
+            "units": head.units,
+            "dilations": list(head.dilations),
+            "grid": list(head.grid),
+            "highest": head.highest,
         }
 
+    def build_layers(self) -> None:
+        if not self.base.built:
+            self.base.build()
+        self.head.build()
 
-def recognition_loss(labels: Any, logits: Any, coherence: float) -> Any:
-    """Classification loss plus `coherence` times temporal coherence loss: `[n, steps]` each, to `[n]`.
+    def score(self, frames: Any) -> tuple[Any, Any, Any]:
+        count = frames.shape[0] - self.context
+        _, maps, mse = self.base.score(frames[self.context - self.before - self.base.context :])
+        maps = ops.reshape(maps, (self.before + count, self.head.rows, self.head.columns))
+        seen = self.head.context + count
+        if self.kind == "video":
+            motion = frame_motion(frames[self.context - self.head.context - 1 :], self.channels)
+        else:
+            motion = ops.zeros((seen,))
+        logits = self.head((maps[self.before - self.head.context :][None], motion[None]))[0]
+        evidence = maps[self.before :] / self.head.usual()
+        shares = evidence / ops.maximum(ops.max(evidence, axis=(1, 2), keepdims=True), LEAST_PEAK)
+        return logits, ops.sigmoid(logits)[:, None, None] * shares, mse[self.before :]
 
-    The coherence is of probabilities, as in the paper, whose scores they are: of logits it would hold back
-    certainty rather than flicker.
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for derived in ("window", "stride", "cell", "flow", "relative"):
+            del config[derived]
+        base = {
+            "class_name": keras.saving.get_registered_name(type(self.base)),
+            # what `keras.Model` adds differs from process to process, and scores do not depend on it
+            "config": {
+                key: value
+                for key, value in self.base.get_config().items()
+                if key not in ("name", "dtype", "trainable")
+            },
+        }
+        return {
+            **config,
+            **self.head_config,
+            "dilations": list(self.dilations),
+            "coherence": self.coherence,
+            "base": base,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RecognitionDetector":
+        base = config["base"]
+        made = keras.saving.get_registered_object(base["class_name"]).from_config(base["config"])
+        return cls(**{**config, "base": made})
+
+
+def frame_motion(frames: Any, channels: int) -> Any:
+    """Mean absolute difference of each frame's picture from the one before, in grey levels.
+
+    Args:
+        frames: uint8 `[m, height, width, input_channels]`, consecutive.
+        channels: Of the picture.
+
+    Returns:
+        float32 `[m - 1]`.
     """
-    return binary_cross_entropy(labels, logits) + coherence * temporal_coherence(ops.sigmoid(logits))
+    picture = ops.cast(frames[..., :channels], "float32")
+    return ops.mean(ops.abs(picture[1:] - picture[:-1]), axis=(1, 2, 3))

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from vadray import storage
 from vadray.bundle import open_bundle
 from vadray.config import EvaluateOptions, TrainOptions, parse
+from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
 from vadray.evaluation.datasets import LabelledSet, read_labels
 from vadray.evaluation.evaluate import MOTION_JSON, evaluate
+from vadray.evaluation.learned import LearnedObjects
 from vadray.evaluation.metrics import Figures
 from vadray.training.train import train
 
@@ -62,13 +64,14 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
     entries = list(dict.fromkeys([options.bundle, *options.compare]))
     jobs = [job for entry in entries for job in _jobs(entry, options)]
     labelled = read_labels(options.dataset)
+    learned = _learned(entries, options)
     cells = []
     for number, (entry, seed) in enumerate(jobs, start=1):
         say(f"cell {number} of {len(jobs)}: {entry}" + ("" if seed is None else f", seed {seed}"))
         if seed is None:
-            cells.append(_bundle_cell(entry, options, labelled, say))
+            cells.append(_bundle_cell(entry, options, labelled, learned, say))
         else:
-            cells.append(_trained_cell(entry, seed, options, labelled, say))
+            cells.append(_trained_cell(entry, seed, options, labelled, learned, say))
     write_comparison(cells, options)
     return cells
 
@@ -98,29 +101,50 @@ def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
     if _is_bundle(entry):
         return [(entry, None)]
     try:
-        learns = detector_class(entry).learns
+        detector = detector_class(entry)
     except RequestError as error:
         raise RequestError(f"compare: expected a bundle or a detector, received {entry!r}; {error}") from None
+    if issubclass(detector, RecognitionDetector):
+        raise RequestError(
+            f"compare: {entry} learns from labels, and a comparison trains on the normal half, which has none; train it "
+            f"by `vadray train {options.dataset} --detector {entry}` and give its bundle"
+        )
     # what does not learn is the same for every seed but for the split, so one is enough
-    return [(entry, seed) for seed in (options.seeds if learns else options.seeds[:1])]
+    return [(entry, seed) for seed in (options.seeds if detector.learns else options.seeds[:1])]
 
 
 def _is_bundle(entry: str) -> bool:
     return storage.exists(storage.join(storage.absolute(entry), "bundle.json"))
 
 
-def _bundle_cell(entry: str, options: EvaluateOptions, labelled: LabelledSet, say: Say) -> Cell:
+def _learned(entries: Sequence[str], options: EvaluateOptions) -> LearnedObjects:
+    """What any of the given bundles has learned from labels: all are judged by the rest, or they were by different data."""
+    uris = [storage.absolute(entry) for entry in entries]
+    known = (
+        [] if options.learned else [LearnedObjects.of(open_bundle(uri)) for uri in uris if _is_bundle(uri)]
+    )
+    return LearnedObjects().union(known)
+
+
+def _bundle_cell(
+    entry: str, options: EvaluateOptions, labelled: LabelledSet, learned: LearnedObjects, say: Say
+) -> Cell:
     bundle = open_bundle(entry)
     out = None
     if options.motion_table:  # the rest of a given bundle's evaluation is in the comparison
         name = f"{storage.name(bundle.uri)}-{bundle.digest[:8]}"
         out = storage.join(storage.absolute(options.out or ""), "cells", name, "evaluation")
-    figures, _ = evaluate(options.model_copy(update={"bundle": entry, "out": out}), labelled, say)
+    figures, _ = evaluate(options.model_copy(update={"bundle": entry, "out": out}), labelled, say, learned)
     return Cell(entry, bundle.detector_name, None, bundle.uri, figures, 0.0)
 
 
 def _trained_cell(
-    detector: str, seed: int, options: EvaluateOptions, labelled: LabelledSet, say: Say
+    detector: str,
+    seed: int,
+    options: EvaluateOptions,
+    labelled: LabelledSet,
+    learned: LearnedObjects,
+    say: Say,
 ) -> Cell:
     settings = {**options.training.get("all", {}), **options.training.get(detector, {})}
     normal = settings.pop("archive", None) or labelled.train
@@ -129,9 +153,9 @@ def _trained_cell(
             f"dataset {options.dataset}: expected a normal half to train {detector} on (train/), found none; "
             "say which by training: {all: {archive: …}}"
         )
-    identity = hashlib.sha256(
-        json.dumps([normal, settings], sort_keys=True, default=str).encode()
-    ).hexdigest()[:8]
+    # judged by other objects, it is another cell
+    named = [normal, settings, *([learned.digest()] if learned.digest() else [])]
+    identity = hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode()).hexdigest()[:8]
     folder = storage.join(storage.absolute(options.out or ""), "cells", f"{detector}-{identity}-seed{seed}")
     bundle = storage.join(folder, "bundle")
     result = storage.join(folder, RESULT)
@@ -144,7 +168,9 @@ def _trained_cell(
     overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
     if not storage.exists(storage.join(bundle, "bundle.json")):
         train(parse(TrainOptions, None, overrides), say)
-    figures, _ = evaluate(options.model_copy(update={"bundle": bundle, "out": evaluation}), labelled, say)
+    figures, _ = evaluate(
+        options.model_copy(update={"bundle": bundle, "out": evaluation}), labelled, say, learned
+    )
     seconds = open_bundle(bundle).info["training"]["train_s"]
     content = {"figures": figures.to_dict(), "train_s": seconds, "settings": settings}
     storage.write_bytes(result, json.dumps(content, indent=1).encode())

@@ -13,6 +13,7 @@ from vadray.config import EvaluateOptions
 from vadray.errors import RequestError
 from vadray.evaluation.alarms import false_alarms_per_hour, normal_hours
 from vadray.evaluation.datasets import LabelledSet, read_labels
+from vadray.evaluation.learned import NOTHING, LearnedObjects
 from vadray.evaluation.localisation import localisation_figures
 from vadray.evaluation.metrics import Figures, evaluate_frames
 from vadray.evaluation.motion_table import motion_table
@@ -27,19 +28,22 @@ def evaluate(
     options: EvaluateOptions,
     labelled: LabelledSet | None = None,
     say: Callable[[str], None] = lambda text: None,
+    others: LearnedObjects = NOTHING,
 ) -> tuple[Figures, dict[str, Any]]:
     """Scores a labelled set and compares. Ray must be connected.
 
     Error maps are kept, on this machine's disk until the end, where the set has pixel masks.
 
     Args:
-        options: What is evaluated, and how.
+        options: What is evaluated, and how. What the bundle has learned from is left out, unless `learned` says
+            otherwise.
         labelled: The set that `dataset` names, where it has been read already.
         say: Where the motion table goes, if `motion_table` is set.
+        others: Objects to leave out besides.
 
     Returns:
-        The figures, and what else is known: objects that were labelled but could not be scored whole, and how many
-        had masks.
+        The figures, and what else is known: objects that were labelled but could not be scored whole (`not_whole`),
+        those that were left out (`left_out`), and how many had masks (`objects_with_masks`).
 
     Raises:
         RequestError: The bundle, the data set or a mask is wrong.
@@ -50,7 +54,15 @@ def evaluate(
             f"motion_table: expected a bundle that scores video, received {options.bundle}, which scores {bundle.kind}s"
         )
     labelled = labelled or read_labels(options.dataset)
-    units = labelled_units(labelled, bundle, options)
+    learned = others if options.learned else others.union([LearnedObjects.of(bundle)])
+    units, left_out = learned.leave_out(
+        labelled_units(labelled, bundle, options), storage.absolute(labelled.archive)
+    )
+    if left_out and not units:
+        raise RequestError(
+            f"dataset {options.dataset}: expected {bundle.kind}s that the bundle {options.bundle} has not learned from, "
+            f"received {len(left_out)} that it has; learned=true judges it by them all the same"
+        )
     with_masks = any(own.kind == bundle.kind and own.pixels is not None for own in labelled.labels.values())
     with tempfile.TemporaryDirectory(prefix="vadray-maps-") as folder:
         found = list(score_labelled(units, labelled, bundle, options, folder if with_masks else None))
@@ -73,6 +85,7 @@ def evaluate(
     rest: dict[str, Any] = {
         "detector": bundle.detector_name,
         "not_whole": [one.shortfall for one in found if one.shortfall],
+        "left_out": left_out,
         "objects_with_masks": len(masked),
     }
     if options.motion_table:

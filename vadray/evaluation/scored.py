@@ -12,6 +12,7 @@ from vadray.bundle import Bundle
 from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.config import ArchiveOptions, EvaluateOptions
 from vadray.evaluation.datasets import LabelledSet, ObjectLabels
+from vadray.evaluation.learned import plan_labelled
 from vadray.evaluation.localisation import MaskedObject
 from vadray.evaluation.metrics import FrameSet
 from vadray.sweep import planning
@@ -38,19 +39,16 @@ class ScoredObject:
     shortfall: str | None
 
 
-def planned_units(
-    archive: str, bundle: Bundle, options: EvaluateOptions, clips: bool = True
-) -> list[PlanRow]:
+def planned_units(archive: str, bundle: Bundle, options: EvaluateOptions) -> list[PlanRow]:
     """Units of an archive that the bundle can score, in the plan's order.
 
     Args:
         archive: URI of the folder.
         bundle: The bundle.
         options: How objects are found and cut.
-        clips: Whether folders of numbered images are clips.
     """
     shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
-    folder = ArchiveOptions(archive=archive, pattern=options.pattern, clips=clips)
+    folder = ArchiveOptions(archive=archive, pattern=options.pattern)
     rows = planning.plan_archive(
         folder, options, [Route(0, bundle.kind)], [shape], [bundle.scoring_digest], [bundle.stride]
     )
@@ -58,13 +56,10 @@ def planned_units(
 
 
 def labelled_units(labelled: LabelledSet, bundle: Bundle, options: EvaluateOptions) -> list[PlanRow]:
-    """Units of a labelled set with a labelled object in them: an image unit may have others as well."""
-    root = storage.absolute(labelled.archive)
-    return [
-        unit
-        for unit in planned_units(labelled.archive, bundle, options, labelled.clips)
-        if any(storage.relative(one["object_uri"], root) in labelled.labels for one in unit["members"])
-    ]
+    """Units of a labelled set that the bundle can score, without what has no label."""
+    shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
+    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern)
+    return plan_labelled(labelled, options, archive, bundle.kind, shape, bundle.scoring_digest, bundle.stride)
 
 
 def score_labelled(

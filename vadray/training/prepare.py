@@ -19,6 +19,9 @@ from vadray.training.feed import Samples, Schedule
 
 Say = Callable[[str], None]
 
+# arguments of `Detector` that any detector passes on
+COMMON_SETTINGS = ("cell", "relative", "error_norm", "losses")
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -100,11 +103,12 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
             "constant, cosine, plateau, received temporal"
         )
     named = {name: getattr(options, name) for name in ("temporal", "units", "target")}
-    choices = list(inspect.signature(detector.__init__).parameters)[1:]
+    own = [name for name in inspect.signature(detector.__init__).parameters if name not in ("self", "kwargs")]
+    choices = [*own, *COMMON_SETTINGS]
     for name, value in {**named, **options.settings}.items():
         if value is None:
             continue
-        if name not in choices or name in config or name == "kwargs":
+        if name not in choices or name in config:
             near = difflib.get_close_matches(name, choices, n=1)
             raise RequestError(
                 f"{name}: {options.detector} has no such choice; received {name}={value!r}"

@@ -1,7 +1,7 @@
 """Trains the recognition head on labelled videos that a detector has looked at. Needs no Ray."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from vadray.calibration.thresholds import best_f1_threshold
-from vadray.detectors.recognition import Recogniser, recognition_loss
-from vadray.errors import RequestError
+from vadray.detectors.recogniser import Recogniser, recognition_loss
+from vadray.errors import RequestError, VadrayError
 from vadray.evaluation.datasets.split import Split, split_videos
+from vadray.training.schedules import Moment, learning_rate
 
 SHARES = (0.70, 0.15, 0.15)
 
@@ -38,13 +39,15 @@ class RecognitionSettings:
     """How the head is trained.
 
     Args:
-        epochs: Times that the validation part is looked at; the best weights are kept.
+        epochs: Most times that the validation part is looked at; the best weights are kept.
         steps: Steps in between.
         batch_size: Sequences in a step, half of them around anomalous frames.
-        length: Frames of a sequence.
+        length: Frames of a sequence; 1 for images.
         learning_rate: Of Adam.
+        schedule: Of the learning rate, see `schedules`.
+        patience: Epochs without improvement before training stops early.
         coherence: Weight of the temporal coherence loss.
-        units: See `Recogniser`.
+        head: Arguments of `Recogniser` besides rows and columns.
         seed: Of weights, split and sampling.
     """
 
@@ -53,8 +56,10 @@ class RecognitionSettings:
     batch_size: int = 16
     length: int = 32
     learning_rate: float = 0.003
+    schedule: str = "constant"
+    patience: int = 20
     coherence: float = 1.0
-    units: int = 24
+    head: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -69,7 +74,7 @@ class Recognition:
         figures: For each of "validation" and "test", as `f1_test`: of the head, and as `auc_test_detector` of the
             highest cell of the same error maps, at its own best F1. Figures of the test part are None where it has
             one class only.
-        history: Loss and validation loss of each epoch.
+        history: Loss, validation loss and learning rate of each epoch.
     """
 
     recogniser: Recogniser
@@ -80,12 +85,17 @@ class Recognition:
 
 
 def balanced_split(
-    videos: Iterable[LabelledVideo], shares: tuple[float, float, float] = SHARES, seed: int = 0
+    anomalous: Mapping[str, bool], shares: tuple[float, float, float] = SHARES, seed: int = 0
 ) -> Split:
-    """Videos into training, validation and test, those with an anomaly and those without each in these shares."""
-    videos = list(videos)
+    """Videos into training, validation and test, those with an anomaly and those without each in these shares.
+
+    Args:
+        anomalous: Whether there is an anomaly in it, by the name of each video.
+        shares: Of training, validation and test, with sum 1.
+        seed: Of the shuffle.
+    """
     parts = [
-        split_videos([video.name for video in videos if bool(video.labels.any()) == wanted], shares, seed)
+        split_videos([name for name, found in anomalous.items() if found == wanted], shares, seed)
         for wanted in (True, False)
     ]
     return Split(*(sorted(first + second) for first, second in zip(*parts, strict=True)))
@@ -103,9 +113,10 @@ def fit_recogniser(
 
     Raises:
         RequestError: The training or the validation part has not both anomalous and normal frames.
+        VadrayError: Training diverged.
     """
     videos = [video for video in videos if len(video.labels)]
-    split = split or balanced_split(videos, seed=settings.seed)
+    split = split or balanced_split({v.name: bool(v.labels.any()) for v in videos}, seed=settings.seed)
     train, validation, test = ([video for video in videos if video.name in part] for part in split)
     for name, part in (("training", train), ("validation", validation)):
         labels = np.concatenate([np.zeros(0, bool), *(video.labels for video in part)])
@@ -116,7 +127,7 @@ def fit_recogniser(
             )
     keras.utils.set_random_seed(settings.seed)
     rows, columns = train[0].error_map.shape[1:]
-    recogniser = Recogniser(rows, columns, units=settings.units)
+    recogniser = Recogniser(rows, columns, **settings.head)
     recogniser.build()
     recogniser.adapt(*(np.concatenate([getattr(v, name) for v in train]) for name in ("error_map", "motion")))
     history = _learn(recogniser, train, validation, settings)
@@ -154,17 +165,35 @@ def _learn(
     held, truth = sequences(validation, 4 * settings.batch_size, recogniser.context, settings.length, random)
     history: list[dict[str, float]] = []
     best = recogniser.get_weights()
-    for epoch in range(1, settings.epochs + 1):
-        losses = []
-        for _ in range(settings.steps):
+    waited = 0
+    while len(history) < settings.epochs and waited < settings.patience:
+        losses, rates = [], []
+        for step in range(settings.steps):
+            moment = Moment(len(history), step, settings.epochs, settings.steps, history)
+            rates.append(learning_rate(settings.schedule, settings.learning_rate, moment))
+            learner.optimizer.learning_rate = rates[-1]
             batch, labels = sequences(train, settings.batch_size, recogniser.context, settings.length, random)
             losses.append(learner.train_on_batch(batch, labels))
             learner.reset_metrics()
         learner.reset_metrics()
         measured = float(learner.test_on_batch(held, truth))
-        if all(measured < row["validation_loss"] for row in history):
+        loss_of_epoch = float(np.mean(losses))
+        if not np.isfinite([loss_of_epoch, measured]).all():
+            raise VadrayError(
+                f"training diverged in epoch {len(history) + 1}: loss {loss_of_epoch}; try a smaller learning_rate"
+            )
+        improved = all(measured < row["validation_loss"] for row in history)
+        waited = 0 if improved else waited + 1
+        if improved:
             best = recogniser.get_weights()
-        history.append({"epoch": epoch, "loss": float(np.mean(losses)), "validation_loss": measured})
+        history.append(
+            {
+                "epoch": len(history) + 1,
+                "loss": loss_of_epoch,
+                "validation_loss": measured,
+                "learning_rate": float(np.mean(rates)),
+            }
+        )
     recogniser.set_weights(best)
     return history
 

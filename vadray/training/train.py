@@ -6,6 +6,7 @@ from typing import Any
 
 from vadray.bundle import require_free
 from vadray.config import TrainOptions
+from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.registry import detector_class
 from vadray.training.curves import loss_curves
 from vadray.training.feed import Schedule
@@ -26,6 +27,10 @@ def train(options: TrainOptions, say: Say) -> Trained:
     Raises:
         RequestError: The options or the archive are wrong; nothing was written.
     """
+    if issubclass(detector_class(options.detector), RecognitionDetector):
+        from vadray.training.labelled import train_recognition  # which gives what this module defines
+
+        return train_recognition(options, say)
     begun = time.monotonic()
     require_free(options.out, options.overwrite)
     config = detector_config(options)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from vadray import storage
-from vadray.archive.routing import Route
 from vadray.bundle import Bundle, open_bundle
 from vadray.calibration.calibration import VideoScores
 from vadray.config import ArchiveOptions, EvaluateOptions
 from vadray.errors import RequestError
 from vadray.evaluation.datasets import LabelledSet, ObjectLabels, read_labels
+from vadray.evaluation.learned import LearnedObjects, plan_labelled
 from vadray.evaluation.robustness.attacks import EPSILONS, STEPS, ScoreGradient
 from vadray.evaluation.robustness.study import (
     Case,
@@ -27,9 +27,8 @@ from vadray.evaluation.robustness.study import (
 )
 from vadray.evaluation.robustness.summary import robustness_png, robustness_table
 from vadray.media.corrupt import with_flow
-from vadray.sweep import planning
 from vadray.sweep.scorer import Scorer, configure_device
-from vadray.sweep.units import UnitDecoder, frame_shape
+from vadray.sweep.units import FrameShape, UnitDecoder, frame_shape
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,23 @@ def study_bundle(
                 seed=settings.seed,
                 remeasure=remeasure,
             )
-    chosen = choose(labelled.labels, bundle.kind, settings.most_objects)
-    videos = _decoded(bundle, labelled, chosen, options, notes)
+    shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
+    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern)
+    root = storage.absolute(labelled.archive)
+    units = plan_labelled(
+        labelled, options, archive, bundle.kind, shape, bundle.scoring_digest, bundle.stride
+    )
+    if not options.learned:
+        units, left_out = LearnedObjects.of(bundle).leave_out(units, root)
+        if left_out:
+            notes.append(f"{len(left_out)} objects are left out, since the bundle has learned from them")
+    there = {storage.relative(one["object_uri"], root) for unit in units for one in unit["members"]}
+    chosen = choose(
+        {name: own for name, own in labelled.labels.items() if name in there},
+        bundle.kind,
+        settings.most_objects,
+    )
+    videos = _decoded(shape, units, labelled, chosen, options, notes)
     rows = study(videos, _calibrated(bundle, Scorer(detector)), cases, bundle.kind, say)
     found = BundleStudy(rows, len(chosen), notes)
     if options.out:
@@ -150,28 +164,28 @@ def _calibrated(bundle: Bundle, scorer: Scorer):
 
 
 def _decoded(
-    bundle: Bundle, labelled: LabelledSet, chosen: set[str], options: EvaluateOptions, notes: list[str]
+    shape: FrameShape,
+    units: list[dict[str, Any]],
+    labelled: LabelledSet,
+    chosen: set[str],
+    options: EvaluateOptions,
+    notes: list[str],
 ) -> Iterator[LabelledFrames]:
     """The chosen objects: each video whole, images by unit and camera."""
-    shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
-    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern, clips=labelled.clips)
-    rows = planning.plan_archive(
-        archive, options, [Route(0, bundle.kind)], [shape], [bundle.scoring_digest], [bundle.stride]
-    )
     root = storage.absolute(labelled.archive)
-    units = []
-    for unit in rows:
+    wanted = []
+    for unit in units:
         members = [one for one in unit["members"] if storage.relative(one["object_uri"], root) in chosen]
-        if unit["status"] == "planned" and members:
-            units.append({**unit, "bundle": 0, "members": members})
-    if not units:
+        if members:
+            wanted.append({**unit, "bundle": 0, "members": members})
+    if not wanted:
         raise RequestError(
-            f"dataset {options.dataset}: expected labelled {bundle.kind}s that the bundle {options.bundle} can "
-            "score, found none"
+            f"dataset {options.dataset}: expected labelled objects that the bundle {options.bundle} can score and has "
+            "not learned from, found none"
         )
     decoder = UnitDecoder([shape], options.decode_timeout_s, options.decode_memory_mib)
     try:
-        for _, group in itertools.groupby(units, key=lambda unit: unit["object_index"]):
+        for _, group in itertools.groupby(wanted, key=lambda unit: unit["object_index"]):
             yield from _joined(decoder, list(group), labelled, root, notes)
     finally:
         decoder.close()

@@ -59,7 +59,7 @@ class AppearanceMotionAutoencoder(FusedDetector):
         flow_weight: Weight of the squared error of the flow, in square pixels, beside that of the frame, at least 0.
             Defaults to 0.02.
         error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
-        shares: Weights of appearance and motion in the score. Defaults to (0.3, 0.7).
+        shares: Weights of appearance and motion in the score. Defaults to (0.6, 0.4).
 
     Input shape: float `[n, window - stride, height, width, channels + 2]`: pictures in 0 to 1, flow in pixels.
     Output shape: `frames [n, stride, height, width, channels]` and `flows [n, stride, height / 2, width / 2, 2]`.
@@ -99,7 +99,7 @@ class AppearanceMotionAutoencoder(FusedDetector):
         normal_speed: float = 0.99,
         flow_weight: float = 0.02,
         error_norm: str = "absolute",
-        shares: Sequence[float] = (0.3, 0.7),
+        shares: Sequence[float] = (0.6, 0.4),
         **kwargs: Any,
     ):
         super().__init__(

@@ -26,7 +26,7 @@ class FramePrediction(Detector):
     The paper states: a U-Net that sees four frames (256 x 256) and predicts the fifth; loss = intensity (squared) +
     gradient + 2 x flow (absolute difference of the flows that FlowNet finds to the true and to the predicted frame)
     + 0.05 x adversarial; score by PSNR.
-    We had to choose: 96 x 144 and thin layers, for two CPU cores; maps added rather than concatenated across the U;
+    We had to choose: thin layers, for two CPU cores; maps added rather than concatenated across the U;
     the change rather than the frame. FlowNet is replaced by one step of Lucas and Kanade on the true and the
     predicted frame (`losses.flow_loss`): it needs no weights, and flow on such small displacements is linear. No
     adversary: it would cost a third of the training time; `stcen` has one. Weights are for pictures in 0 to 1,
@@ -63,7 +63,7 @@ class FramePrediction(Detector):
     name_of_detector = "frame_prediction"
     kind = "video"
     paper = "Liu et al., CVPR 2018"
-    default_size = (96, 144)
+    default_size = (240, 360)
     default_window = 5
 
     def __init__(

@@ -31,7 +31,7 @@ class MemoryAutoencoder(FusedDetector):
     The papers state: MNAD, 256 x 256, four frames, 10 items of 512 channels, compactness and separateness weighted
     0.1 each, margin 1, score 0.6 x error + 0.4 x distance on Ped2, each normalised by the test video; MemAE, 16 grey
     frames, 2,000 items, sparse shares by hard shrinkage and an entropy loss.
-    We had to choose: 96 x 144 and thin layers, for two CPU cores; items trained by the gradient; a softmax sharpened
+    We had to choose: thin layers, for two CPU cores; items trained by the gradient; a softmax sharpened
     by 10 in place of shrinkage, with an effect alike; the change since the last frame rather than the frame, so that
     what stands still is right from the start; loss weights for pictures in 0 to 1; error and distance each relative
     to what is usual in normal footage, never to the test video.
@@ -51,7 +51,7 @@ class MemoryAutoencoder(FusedDetector):
             to 0.001.
         margin: That margin, of squared distances between vectors of length 1. Defaults to 1.
         error_norm: Error of a pixel, "absolute" or "squared". Defaults to "absolute".
-        shares: Weights of error and distance in the score. Defaults to (0.6, 0.4).
+        shares: Weights of error and distance in the score. Defaults to (0.9, 0.1).
 
     Input shape: float `[n, seen, height, width, channels]` in 0 to 1; seen = window - stride for prediction, window
         for reconstruction.
@@ -74,7 +74,7 @@ class MemoryAutoencoder(FusedDetector):
     name_of_detector = "memory_ae"
     kind = "video"
     paper = "Park et al., CVPR 2020; Gong et al., ICCV 2019"
-    default_size = (96, 144)
+    default_size = (240, 360)
     default_window = 5
     kinds_of_error = ("picture", "memory")
 
@@ -93,7 +93,7 @@ class MemoryAutoencoder(FusedDetector):
         separateness_weight: float = 0.001,
         margin: float = 1.0,
         error_norm: str = "absolute",
-        shares: Sequence[float] = (0.6, 0.4),
+        shares: Sequence[float] = (0.9, 0.1),
         **kwargs: Any,
     ):
         super().__init__(

@@ -29,7 +29,7 @@ class SpatiotemporalConsistency(Detector):
     The paper states: a 3-D convolutional encoder and a 2-D convolutional decoder in a U shape that predict the next
     frame; resampling of the latent code while training on normal data; a 3-D convolutional discriminator of the
     consistency between the predicted frame and its former frames; prediction error as the score.
-    We had to choose: 96 x 144 and thin layers, for two CPU cores; a code with a mean and a variance, pulled weakly
+    We had to choose: thin layers, for two CPU cores; a code with a mean and a variance, pulled weakly
     towards a standard normal, as the form of resampling; least squares for the adversarial losses; the maps of each
     level's last step to pass across the U; the change since the last frame rather than the frame; the weights,
     small, since the validation loss must go on measuring prediction; the largest error of a cell as the score.
@@ -66,7 +66,7 @@ class SpatiotemporalConsistency(Detector):
     name_of_detector = "stcen"
     kind = "video"
     paper = "Hao et al., Pattern Recognition 121, 2022"
-    default_size = (96, 144)
+    default_size = (192, 288)
     default_window = 5
 
     def __init__(

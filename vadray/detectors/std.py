@@ -27,7 +27,7 @@ class SpatioTemporalDissociation(FusedDetector):
     The papers state: a spatial autoencoder that reconstructs the last individual frame; a motion autoencoder that
     takes consecutive frames and gives the RGB difference between the others and the last; variance-based attention;
     deep k-means on the joined code; a score fused pixel by pixel from the errors and the cluster distance.
-    We had to choose: 96 x 144, half of it for motion, and thin layers, for two CPU cores; that the motion
+    We had to choose: half the resolution for motion, and thin layers, for two CPU cores; that the motion
     autoencoder does not see the last frame, so that its differences have to be predicted (fast motion cannot be);
     a sigmoid for the attention (`VarianceAttention`); distances relative to the length of the codes
     (`SoftClusters`); each error relative to what is usual of it before they are added.
@@ -67,7 +67,7 @@ class SpatioTemporalDissociation(FusedDetector):
     name_of_detector = "std"
     kind = "video"
     paper = "Chang et al., Pattern Recognition 122, 2022"
-    default_size = (96, 144)
+    default_size = (192, 288)
     default_window = 5
     kinds_of_error = ("picture", "motion", "cluster")
 

@@ -110,7 +110,8 @@ def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
             f"by `vadray train {options.dataset} --detector {entry}` and give its bundle"
         )
     # what does not learn is the same for every seed but for the split, so one is enough
-    return [(entry, seed) for seed in (options.seeds if detector.learns else options.seeds[:1])]
+    seeds = options.training.get(entry, {}).get("seeds", options.seeds)
+    return [(entry, seed) for seed in (seeds if detector.learns else seeds[:1])]
 
 
 def _is_bundle(entry: str) -> bool:
@@ -147,6 +148,7 @@ def _trained_cell(
     say: Say,
 ) -> Cell:
     settings = {**options.training.get("all", {}), **options.training.get(detector, {})}
+    settings.pop("seeds", None)
     normal = settings.pop("archive", None) or labelled.train
     if normal is None:
         raise RequestError(

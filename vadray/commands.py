@@ -308,7 +308,6 @@ def _compared(cells: list[Any], out: str, console: Console) -> Result:
 
 
 def run_models(options: config.ModelsOptions, console: Console) -> Result:
-    from vadray.detectors.recognition import RecognitionDetector
     from vadray.detectors.registry import DETECTORS
 
     models = [
@@ -317,7 +316,7 @@ def run_models(options: config.ModelsOptions, console: Console) -> Result:
             "kind": cls.kind,
             "paper": cls.paper,
             "recommended": cls.recommended,
-            "needs_labels": issubclass(cls, RecognitionDetector),
+            "needs_labels": cls.needs_labels,
         }
         for name, cls in DETECTORS.items()
     ]

@@ -54,6 +54,8 @@ class Detector(keras.Model):
         True  # by gradient descent; the others are fitted in one pass or need no training
     )
 
+    needs_labels: ClassVar[bool] = False  # learns from a labelled set rather than from normal footage
+
     def __init__(
         self,
         height: int,

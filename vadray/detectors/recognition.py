@@ -59,6 +59,7 @@ class RecognitionDetector(Detector):
     """
 
     name_of_detector = "recognition"
+    needs_labels = True
     kind = "video"  # by default; of an image base, each one's own is "image"
     paper = "Image and Video Anomaly Detection Using AI Based Deep Anomaly Detectors, 2024: from labels"
     default_size = Motion.default_size

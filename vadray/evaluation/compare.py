@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from vadray import storage
 from vadray.bundle import open_bundle
 from vadray.config import EvaluateOptions, TrainOptions, parse
-from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
@@ -104,7 +103,7 @@ def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
         detector = detector_class(entry)
     except RequestError as error:
         raise RequestError(f"compare: expected a bundle or a detector, received {entry!r}; {error}") from None
-    if issubclass(detector, RecognitionDetector):
+    if detector.needs_labels:
         raise RequestError(
             f"compare: {entry} learns from labels, and a comparison trains on the normal half, which has none; train it "
             f"by `vadray train {options.dataset} --detector {entry}` and give its bundle"

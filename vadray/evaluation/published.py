@@ -11,6 +11,8 @@ PED2_AUC: dict[str, tuple[float, str]] = {
         0.970,
         "Park et al. (MNAD, prediction), CVPR 2020, table 1; Gong et al. (MemAE), ICCV 2019: 0.941",
     ),
+    "stcen": (0.969, "Hao et al., Pattern Recognition 121, 2022, as later papers cite it"),
+    "amae": (0.974, "Liu et al., IEEE TCAS-II 69(5), 2022, abstract"),
     "frame_prediction": (0.954, "Liu et al., CVPR 2018, table 1"),
 }
 

@@ -12,7 +12,7 @@ from vadray.bundle import Bundle, recalibrate, write_bundle
 from vadray.config import TrainOptions
 from vadray.detectors.base import Detector
 from vadray.training.calibrate import fit_calibration, score_footage
-from vadray.training.normal import fit_normal
+from vadray.training.normal import fit_normal, needs_fit
 from vadray.training.prepare import Prepared
 from vadray.training.run import forget
 from vadray.training.start import Start, against_start
@@ -67,9 +67,10 @@ def finish(
         begun: Of the command, by `time.monotonic`.
         say: Tells a person.
     """
-    say("measuring what is usual in the footage")
-    threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
-    fit_normal(learned.detector, learned.config, prepared.learned, threads)
+    if needs_fit(learned.detector):
+        say("measuring what is usual in the footage")
+        threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
+        fit_normal(learned.detector, learned.config, prepared.learned, threads)
     training = {**learned.training, "train_s": round(time.monotonic() - begun, 1)}
     provenance = {"data": prepared.provenance(options), "training": training, "history": learned.history}
     candidate = write_bundle(

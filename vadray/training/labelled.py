@@ -32,9 +32,9 @@ from vadray.training import footage
 from vadray.training.calibrate import fit_calibration, score_footage
 from vadray.training.curves import loss_curves
 from vadray.training.error_maps import labelled_videos, look
+from vadray.training.finish import Trained
 from vadray.training.recognition import RecognitionSettings, balanced_split, fit_recogniser
 from vadray.training.run import forget
-from vadray.training.train import Trained
 
 Say = Callable[[str], None]
 STEPS = 25  # of an epoch

@@ -16,6 +16,11 @@ MOST_FRAMES = 20_000  # spread over the footage; more say little more about what
 FIT_CPUS = 0.5
 
 
+def needs_fit(detector: Detector) -> bool:
+    """Whether there is anything to fit."""
+    return type(detector).fit_normal is not Detector.fit_normal or detector.normal_error is not None
+
+
 def fit_normal(detector: Detector, config: dict[str, Any], samples: Samples, threads: int) -> None:
     """Fits `detector.fit_normal` and then `detector.normal_error`, where there is either, in a process of its own.
 
@@ -25,9 +30,6 @@ def fit_normal(detector: Detector, config: dict[str, Any], samples: Samples, thr
         samples: Normal footage that it was trained on.
         threads: CPU threads.
     """
-    fits = type(detector).fit_normal is not Detector.fit_normal
-    if not fits and detector.normal_error is None:
-        return
     # no GPU is asked for: this takes seconds, and the device may be in other hands
     task = _fitted_weights.options(num_cpus=FIT_CPUS)
     weights = task.remote(detector.name_of_detector, config, detector.get_weights(), samples, threads)

@@ -6,11 +6,11 @@ from typing import Any
 
 from vadray.bundle import require_free
 from vadray.config import TrainOptions
-from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.registry import detector_class
 from vadray.training.curves import loss_curves
 from vadray.training.feed import Schedule
 from vadray.training.finish import Learned, Trained, finish
+from vadray.training.labelled import train_recognition
 from vadray.training.prepare import Prepared, detector_config, prepare, schedule
 from vadray.training.run import run_place, run_training
 from vadray.training.start import start_from
@@ -27,9 +27,7 @@ def train(options: TrainOptions, say: Say) -> Trained:
     Raises:
         RequestError: The options or the archive are wrong; nothing was written.
     """
-    if issubclass(detector_class(options.detector), RecognitionDetector):
-        from vadray.training.labelled import train_recognition  # which gives what this module defines
-
+    if detector_class(options.detector).needs_labels:
         return train_recognition(options, say)
     begun = time.monotonic()
     require_free(options.out, options.overwrite)

@@ -53,11 +53,34 @@ def test_motion_that_no_picture_shows_is_scored():
     assert abs(row - 1) <= 1 and abs(column - 1) <= 1
 
 
+def moving_right(bytes_of_flow: int, count: int = 12) -> np.ndarray:
+    frames = np.full((count, 32, 48, 3), FLOW_ZERO, np.uint8)
+    frames[..., 0], frames[..., 1] = 100, bytes_of_flow
+    return frames
+
+
+def test_predicted_flow_is_cut_to_normal_speed():
+    """A decoder that foresees everything leaves an error of what is faster than normal footage was, and no more."""
+    detector = small(shares=(0, 1))
+    normal, fast = moving_right(FLOW_ZERO + 40), moving_right(FLOW_ZERO + 80)
+    speeds = [float(detector.prepare(frames)[0, 0, 0, 1]) for frames in (normal, fast)]
+    detector.temporal_decoder.leave.set_weights(
+        [np.zeros_like(detector.temporal_decoder.leave.get_weights()[0]), np.tile([speeds[1], 0], 4)]
+    )
+    before = detector.error_maps(detector.prepare(fast))[0][1]
+    np.testing.assert_allclose(before, 0, atol=1e-3)
+    detector.fit_normal([normal])
+    assert speeds[0] <= float(detector.most_px) < speeds[0] + 0.05
+    after = detector.error_maps(detector.prepare(fast))[0][1]
+    np.testing.assert_allclose(after, speeds[1] - float(detector.most_px), rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"stride": 4},
         {"flow": 0},
+        {"normal_speed": 0},
         {"code_channels": 0},
         {"flow_weight": -1},
         {"motion_filters": (6, 6, 6)},

@@ -92,3 +92,42 @@ def test_box_surrounds_what_is_connected_to_the_peak():
     error_map[0, 0, 0] = 0.9  # as high, but elsewhere
     peaks, boxes = localise(error_map)
     assert peaks.tolist() == [[3, 4]] and boxes.tolist() == [[2, 3, 2, 3]]
+
+
+@pytest.mark.parametrize("name", ["conv_ae", "dense_ae", "stae", "frame_prediction"])
+def test_absolute_errors_are_means_of_differences(name):
+    """The map of an even picture that is reconstructed evenly: every cell is the difference, or its square."""
+    frames = np.full((8, 32, 48, 1), 200, np.uint8)
+    maps = {}
+    for error_norm in ("squared", "absolute"):
+        keras.utils.set_random_seed(0)
+        detector = detector_class(name)(height=32, width=48, error_norm=error_norm)
+        detector.build()
+        prepared = detector.prepare(frames)
+        error = detector.error_maps(prepared)[0][0] if name == "stae" else detector.errors(prepared)[0]
+        maps[error_norm] = np.asarray(error)
+    np.testing.assert_allclose(maps["absolute"] ** 2, maps["squared"], rtol=1e-3, atol=1e-9)
+
+
+def test_losses_are_weighed_by_name():
+    frames = np.random.default_rng(0).random((3, 1, 32, 48, 1), np.float32)
+    values = []
+    for losses in ({"mse": 1.0}, {"ssim": 1.0}, {"mse": 2.0, "ssim": 0.5}):
+        keras.utils.set_random_seed(0)
+        detector = detector_class("conv_ae")(height=32, width=48, losses=losses)
+        detector.build()
+        values.append(np.asarray(detector.sample_loss(frames)))
+    np.testing.assert_allclose(values[2], 2 * values[0] + 0.5 * values[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, wrong, said",
+    [
+        ("conv_ae", {"error_norm": "l1"}, "error_norm=l1"),
+        ("conv_ae", {"losses": {"mae": 1}}, "expected some of mse"),
+        ("motion", {"losses": {"mse": 1}}, "is not trained by gradients"),
+    ],
+)
+def test_wrong_errors_and_losses_are_refused(name, wrong, said):
+    with pytest.raises(RequestError, match=said):
+        detector_class(name)(height=32, width=48, **wrong)

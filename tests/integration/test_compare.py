@@ -12,7 +12,10 @@ from vadray.evaluation.comparison_table import comparison_html, comparison_markd
 def compared(archive, bundles, tmp_path_factory):
     out = tmp_path_factory.mktemp("comparison")
     command = ["evaluate", str(bundles["video"]), str(archive.root), "--compare", "stae", f"out={out}"]
-    command += ["seeds=0,1", "training={stae: {size: [32, 48], window: 4, units: 16, epochs: 1}}"]
+    command += [
+        "seeds=7",
+        "training={stae: {seeds: [0, 1], size: [32, 48], window: 4, units: 16, epochs: 1}}",
+    ]
     return out, command, cli.main(command)
 
 

@@ -50,6 +50,11 @@ def test_what_is_neither_bundle_nor_detector_is_refused(archive, bundles, tmp_pa
     assert status == 2 and "Did you mean stae" in capsys.readouterr().err
 
 
+def test_robustness_is_of_one_bundle(archive, tmp_path, capsys):
+    status = cli.main(["evaluate", "motion", str(archive.root), "robustness=true", f"out={tmp_path / 'c'}"])
+    assert status == 2 and "robustness: expected a single bundle" in capsys.readouterr().err
+
+
 def test_pixel_figures_have_columns_where_any_cell_has_them():
     rows = [
         {"entry": "a", "auc_micro": 0.9, "pixel_auroc": 0.8765, "rbdc": None},

@@ -55,11 +55,16 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
     """Evaluates `bundle` and each of `compare`, and writes `comparison.{json,md,html}` to `out`. Ray must be connected.
 
     Raises:
-        RequestError: An entry is neither a bundle nor a detector, `out` is missing, or a detector is to be trained
+        RequestError: An entry is neither a bundle nor a detector, `out` is missing, robustness is asked for, or a detector is to be trained
             and the data set has no normal half.
     """
     if not options.out:
         raise RequestError("out: missing; expected the folder for the comparison and its cells")
+    if options.robustness:
+        raise RequestError(
+            "robustness: expected a single bundle, received a comparison; run it on the cells' bundles, which a "
+            "comparison leaves in out/cells/"
+        )
     entries = list(dict.fromkeys([options.bundle, *options.compare]))
     jobs = [job for entry in entries for job in _jobs(entry, options)]
     labelled = read_labels(options.dataset)

@@ -60,6 +60,11 @@ def test_psnr_from_mean_squared_error():
     assert (figures.psnr_db, figures.psnr_db_normal, figures.psnr_db_anomalous) == pytest.approx((20, 30, 10))
 
 
+def test_what_reconstructs_nothing_has_no_psnr():
+    figures = evaluate_frames([frame_set([0, 1], [0.1, 0.9], mse=np.zeros(2))])
+    assert figures.psnr_db is None and figures.psnr_db_normal is None
+
+
 def test_events_count_once_however_many_frames_overlap():
     labels = [0, 1, 1, 1, 0, 0, 1, 0, 0]
     score = [0, 0, 1, 0, 1, 0, 0, 0, 1]

@@ -93,7 +93,8 @@ def paper_margins(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
 def _table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     groups = _by_entry(rows)
     shown = [(key, title) for key, title in COLUMNS if any(row.get(key) is not None for row in rows)]
-    table = [["detector", "seeds", *(title for _, title in shown), "published Ped2 AUC"]]
+    cited = ["published Ped2 AUC"] if any(entry in PED2_AUC for entry in groups) else []
+    table = [["detector", "seeds", *(title for _, title in shown), *cited]]
     order = sorted(groups, key=lambda entry: -(_mean(groups[entry]).get("auc_micro") or 0.0))
     for entry in order:
         own = groups[entry]
@@ -103,8 +104,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
                 entry,
                 str(len(own)),
                 *(_spread([row[key] for row in own if row.get(key) is not None], key) for key, _ in shown),
-                f"{published[0]:.3f} ({published[1]})" if published else "–",
             ]
+            + ([f"{published[0]:.3f} ({published[1]})" if published else "–"] if cited else [])
         )
     return table
 

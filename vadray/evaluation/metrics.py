@@ -243,6 +243,8 @@ def _ranking(truth: list[np.ndarray], scores: Sequence[np.ndarray], macro: bool)
 
 def _psnr_figures(sets: Sequence[FrameSet]) -> dict[str, Any]:
     pairs = [(psnr_db(one.mse), np.asarray(one.labels, dtype=bool)) for one in sets if one.mse is not None]
+    if not any(np.any(one.mse) for one in sets if one.mse is not None):
+        pairs = []  # of a detector that reconstructs nothing
     psnr = np.concatenate([values for values, _ in pairs]) if pairs else np.empty(0)
     labels = np.concatenate([truth for _, truth in pairs]) if pairs else np.empty(0, dtype=bool)
     return {

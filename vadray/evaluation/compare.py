@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vadray import storage
 from vadray.bundle import open_bundle
@@ -19,6 +20,7 @@ from vadray.evaluation.datasets import LabelledSet, read_labels
 from vadray.evaluation.evaluate import MOTION_JSON, evaluate
 from vadray.evaluation.learned import LearnedObjects
 from vadray.evaluation.metrics import Figures
+from vadray.training.prepare import detector_config
 from vadray.training.train import train
 
 Say = Callable[[str], None]
@@ -143,6 +145,13 @@ def _bundle_cell(
     return Cell(entry, bundle.detector_name, None, bundle.uri, figures, 0.0)
 
 
+def _arguments(detector: str, normal: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """All of a detector's arguments, defaults as well: where those change with a new version, it is another cell."""
+    options = parse(TrainOptions, None, {"archive": normal, "detector": detector, "out": "cell", **settings})
+    arguments = detector_class(detector)(**detector_config(options)).get_config()
+    return {name: value for name, value in arguments.items() if name not in ("name", "dtype", "trainable")}
+
+
 def _trained_cell(
     detector: str,
     seed: int,
@@ -160,7 +169,12 @@ def _trained_cell(
             "say which by training: {all: {archive: …}}"
         )
     # judged by other objects, it is another cell
-    named = [normal, settings, *([learned.digest()] if learned.digest() else [])]
+    named = [
+        normal,
+        settings,
+        _arguments(detector, normal, settings),
+        *([learned.digest()] if learned.digest() else []),
+    ]
     identity = hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode()).hexdigest()[:8]
     folder = storage.join(storage.absolute(options.out or ""), "cells", f"{detector}-{identity}-seed{seed}")
     bundle = storage.join(folder, "bundle")

@@ -131,3 +131,20 @@ def test_losses_are_weighed_by_name():
 def test_wrong_errors_and_losses_are_refused(name, wrong, said):
     with pytest.raises(RequestError, match=said):
         detector_class(name)(height=32, width=48, **wrong)
+
+
+def test_what_stands_still_is_not_scored_behind_a_gate():
+    frames = np.full((12, 32, 48, 3), 128, np.uint8)
+    frames[..., 0] = np.random.default_rng(0).integers(0, 256, (12, 32, 48))
+    frames[-1, 8:16, 16:24, 1] = 200  # moves to the right, there and then
+    maps = {}
+    for gate in (0.0, 0.5):
+        keras.utils.set_random_seed(0)
+        detector = small("stae", window=4, units=8, flow=1, gate=gate)
+        maps[gate] = np.asarray(detector.score(frames)[1])
+    assert (maps[0.0] > 0).all()
+    expected = np.zeros_like(maps[0.0])
+    expected[-1, 1, 2] = maps[0.0][-1, 1, 2]
+    np.testing.assert_allclose(maps[0.5], expected, rtol=1e-6)
+    with pytest.raises(RequestError, match=r"gate=0\.5, flow=0"):
+        small("stae", window=4, gate=0.5)

@@ -32,7 +32,8 @@ def test_each_cell_is_trained_evaluated_and_told(compared, bundles):
     assert all(row["train_s"] > 0 for row in rows[1:])
     assert "±" in (out / "comparison.md").read_text()
     page = (out / "comparison.html").read_text()
-    assert "<td>stae</td>" in page and "src=" not in page
+    assert "<td>stae</td>" in page and page.count('src="data:image/png;base64,') == 2
+    assert page.count("src=") == 2
 
 
 def test_second_run_keeps_the_cells(compared, capsys):

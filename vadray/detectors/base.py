@@ -37,6 +37,8 @@ class Detector(keras.Model):
         relative: Score each cell's error beside what is usual in its place; see `NormalError`. Defaults to False.
         error_norm: Error of a pixel: "squared" or "absolute" difference. Squares answer to contrast: a dark coat that
             is a little wrong outweighs a grey bicycle that is quite wrong. Defaults to "squared", as in the paper.
+        gate: Speed in pixels of the input per `flow` frames: a cell in which nothing is as fast has no error, so that
+            what stands still, a parked van or a change of light, is no event. Needs `flow`. Defaults to 0: all count.
         losses: What a reconstructed or predicted picture is trained by: weights of "mse", "ssim" and "gradient"; see
             `losses.weighted_loss`. Defaults to {"mse": 1}.
 
@@ -67,6 +69,7 @@ class Detector(keras.Model):
         flow: int = 0,
         relative: bool = False,
         error_norm: str = "squared",
+        gate: float = 0.0,
         losses: Mapping[str, float] | None = None,
         **kwargs: Any,
     ):
@@ -94,11 +97,17 @@ class Detector(keras.Model):
             raise RequestError(
                 f"Argument `error_norm` must be one of {', '.join(ERROR_NORMS)}. Received: error_norm={error_norm}"
             )
+        if gate < 0 or (gate and not flow):
+            raise RequestError(
+                "Argument `gate` must be at least 0, and needs optical flow (`flow` above 0) to tell what moves. "
+                f"Received: gate={gate}, flow={flow}"
+            )
         if losses is not None and not self.learns:
             raise RequestError(
                 f"Argument `losses` must be left out: {self.name_of_detector} is not trained by gradients. "
                 f"Received: losses={losses}"
             )
+        self.gate = gate
         self.error_norm, self.loss_weights = error_norm, dict(losses or {"mse": 1.0})
         self.picture_loss = weighted_loss(self.loss_weights)
         self.height, self.width, self.channels = height, width, channels
@@ -228,9 +237,18 @@ class Detector(keras.Model):
         Returns:
             `(score [n], error_map [n, height / cell, width / cell], mse [n])`, float32.
         """
-        cells, mse = self.cell_errors(self.prepare(frames))
+        prepared = self.prepare(frames)
+        cells, mse = self.cell_errors(prepared)
         error_map = cells if self.normal_error is None else self.normal_error(cells)
+        if self.gate:
+            error_map = error_map * self.moving(prepared)
         return ops.max(error_map, axis=(1, 2)), error_map, mse
+
+    def moving(self, frames: Any) -> Any:
+        """1 for each cell of the scored frames in which something is as fast as `gate`, else 0. Shapes as `cell_errors`."""
+        squares = ops.sum(ops.square(frames[self.context :, ..., self.channels :]), axis=-1, keepdims=True)
+        fastest = ops.max_pool(squares, self.cell, strides=self.cell, padding="valid")[..., 0]
+        return ops.cast(fastest >= self.gate**2, "float32")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -244,5 +262,6 @@ class Detector(keras.Model):
             "flow": self.flow,
             "relative": self.relative,
             "error_norm": self.error_norm,
+            "gate": self.gate,
             "losses": self.loss_weights if self.learns else None,
         }

@@ -18,12 +18,15 @@ from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
 from vadray.evaluation.datasets import LabelledSet, read_labels
 from vadray.evaluation.evaluate import MOTION_JSON, evaluate
+from vadray.evaluation.evaluation_files import SCORES, read_curve
 from vadray.evaluation.learned import LearnedObjects
 from vadray.evaluation.metrics import Figures
+from vadray.evaluation.plots import Curve, grouped_png
 from vadray.training.prepare import detector_config
 from vadray.training.train import train
 
 Say = Callable[[str], None]
+PLOTS = {"roc": "ROC", "pr": "Precision and recall"}
 RESULT = "cell.json"  # written last: a cell is finished when it is there
 
 
@@ -36,6 +39,7 @@ class Cell:
         detector: The detector's name.
         seed: Of training; None for a bundle that was given.
         bundle: Where the bundle is.
+        evaluation: Where its evaluation is.
         figures: What it reached.
         train_s: Seconds of training; 0 for a bundle that was given.
     """
@@ -44,6 +48,7 @@ class Cell:
     detector: str
     seed: int | None
     bundle: str
+    evaluation: str
     figures: Figures
     train_s: float
 
@@ -83,7 +88,7 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
 
 
 def write_comparison(cells: Sequence[Cell], options: EvaluateOptions) -> None:
-    """The comparison as JSON, Markdown and one HTML page."""
+    """The comparison as JSON, Markdown and one HTML page with ROC and precision-recall curves."""
     out = storage.absolute(options.out or "")
     rows = [
         {
@@ -95,11 +100,17 @@ def write_comparison(cells: Sequence[Cell], options: EvaluateOptions) -> None:
         }
         for cell in cells
     ]
+    curves: dict[str, list[Curve]] = {}
+    for cell in cells:
+        labels, score = read_curve(cell.evaluation)
+        if labels.any() and not labels.all():
+            curves.setdefault(cell.entry, []).append((labels, score))
+    plots = {title: grouped_png(curves, kind, options.dataset) for kind, title in PLOTS.items() if curves}
     storage.write_bytes(storage.join(out, "comparison.json"), json.dumps(rows, indent=1).encode())
     storage.write_bytes(storage.join(out, "comparison.md"), comparison_markdown(rows).encode())
     storage.write_bytes(
         storage.join(out, "comparison.html"),
-        comparison_html(rows, title=f"Detectors on {options.dataset}").encode(),
+        comparison_html(rows, f"Detectors on {options.dataset}", plots).encode(),
     )
 
 
@@ -137,12 +148,10 @@ def _bundle_cell(
     entry: str, options: EvaluateOptions, labelled: LabelledSet, learned: LearnedObjects, say: Say
 ) -> Cell:
     bundle = open_bundle(entry)
-    out = None
-    if options.motion_table:  # the rest of a given bundle's evaluation is in the comparison
-        name = f"{storage.name(bundle.uri)}-{bundle.digest[:8]}"
-        out = storage.join(storage.absolute(options.out or ""), "cells", name, "evaluation")
+    name = f"{storage.name(bundle.uri)}-{bundle.digest[:8]}"
+    out = storage.join(storage.absolute(options.out or ""), "cells", name, "evaluation")
     figures, _ = evaluate(options.model_copy(update={"bundle": entry, "out": out}), labelled, say, learned)
-    return Cell(entry, bundle.detector_name, None, bundle.uri, figures, 0.0)
+    return Cell(entry, bundle.detector_name, None, bundle.uri, out, figures, 0.0)
 
 
 def _arguments(detector: str, normal: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -180,11 +189,12 @@ def _trained_cell(
     bundle = storage.join(folder, "bundle")
     result = storage.join(folder, RESULT)
     evaluation = storage.join(folder, "evaluation")
-    has_motion = not options.motion_table or storage.exists(storage.join(evaluation, MOTION_JSON))
-    if storage.exists(result) and has_motion:
+    needed = [result, storage.join(evaluation, SCORES)]
+    needed += [storage.join(evaluation, MOTION_JSON)] if options.motion_table else []
+    if all(storage.exists(uri) for uri in needed):
         kept = json.loads(storage.read_bytes(result))
         say("  kept from an earlier run")
-        return Cell(detector, detector, seed, bundle, Figures(**kept["figures"]), kept["train_s"])
+        return Cell(detector, detector, seed, bundle, evaluation, Figures(**kept["figures"]), kept["train_s"])
     overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
     if not storage.exists(storage.join(bundle, "bundle.json")):
         train(parse(TrainOptions, None, overrides), say)
@@ -194,4 +204,4 @@ def _trained_cell(
     seconds = open_bundle(bundle).info["training"]["train_s"]
     content = {"figures": figures.to_dict(), "train_s": seconds, "settings": settings}
     storage.write_bytes(result, json.dumps(content, indent=1).encode())
-    return Cell(detector, detector, seed, bundle, figures, seconds)
+    return Cell(detector, detector, seed, bundle, evaluation, figures, seconds)

@@ -1,6 +1,7 @@
 """A comparison as one Markdown table and one HTML page: mean and spread over seeds, published figures beside them."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,16 @@ def comparison_markdown(rows: Sequence[dict[str, Any]]) -> str:
     return text
 
 
-def comparison_html(rows: Sequence[dict[str, Any]], title: str) -> str:
-    """The same as one page without outside references."""
+def comparison_html(
+    rows: Sequence[dict[str, Any]], title: str, plots: Mapping[str, bytes] | None = None
+) -> str:
+    """The same as one page without outside references, and plots (PNG) by their titles."""
+    images = {name: base64.b64encode(png).decode() for name, png in (plots or {}).items()}
     environment = Environment(
         loader=PackageLoader("vadray.evaluation", "."), autoescape=True, undefined=StrictUndefined
     )
     template = environment.get_template("comparison.html.j2")
-    return template.render(title=title, table=_table(rows), margins=paper_margins(rows))
+    return template.render(title=title, table=_table(rows), margins=paper_margins(rows), plots=images)
 
 
 def paper_margins(rows: Sequence[dict[str, Any]]) -> list[list[str]]:

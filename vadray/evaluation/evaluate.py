@@ -5,21 +5,18 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from vadray import storage
 from vadray.bundle import Bundle, open_bundle
 from vadray.config import EvaluateOptions
 from vadray.errors import RequestError
 from vadray.evaluation.alarms import false_alarms_per_hour, normal_hours
 from vadray.evaluation.datasets import LabelledSet, read_labels
+from vadray.evaluation.evaluation_files import write_evaluation
 from vadray.evaluation.learned import NOTHING, LearnedObjects
 from vadray.evaluation.localisation import localisation_figures
 from vadray.evaluation.metrics import Figures, evaluate_frames
 from vadray.evaluation.motion_table import motion_table
-from vadray.evaluation.plots import roc_png, scores_png
 from vadray.evaluation.scored import ScoredObject, labelled_units, score_labelled
-from vadray.evaluation.table import figures_json, figures_table
 
 MOTION_JSON = "motion.json"
 
@@ -81,7 +78,9 @@ def evaluate(
         alarms = false_alarms_per_hour(((one.frames.labels, one.frames.flags) for one in scored), hours)
         figures = dataclasses.replace(figures, false_alarms_per_hour=alarms)
     if options.out:
-        _write(options, bundle.detector_name, figures, scored)
+        write_evaluation(
+            storage.absolute(options.out), bundle.detector_name, options.dataset, figures, scored
+        )
     rest: dict[str, Any] = {
         "detector": bundle.detector_name,
         "not_whole": [one.shortfall for one in found if one.shortfall],
@@ -91,25 +90,6 @@ def evaluate(
     if options.motion_table:
         rest |= _motion_table(options, bundle, labelled, units, scored, say)
     return figures, rest
-
-
-def _write(options: EvaluateOptions, name: str, figures: Figures, scored: Sequence[ScoredObject]) -> None:
-    out = storage.absolute(options.out or "")
-    storage.write_bytes(storage.join(out, "evaluation.json"), figures_json(figures).encode())
-    storage.write_bytes(storage.join(out, "evaluation.md"), figures_table({name: figures}).encode())
-    labels = np.concatenate([one.frames.labels for one in scored])
-    if labels.any() and not labels.all():
-        curve = roc_png(
-            {name: (labels, np.concatenate([one.frames.score for one in scored]))}, title=options.dataset
-        )
-        storage.write_bytes(storage.join(out, "roc.png"), curve)
-    for one in scored:
-        own = one.frames
-        if len(own.score) > 1:
-            picture = scores_png(
-                own.score, title=own.object, time_s=one.time_s, labels=own.labels, flags=own.flags
-            )
-            storage.write_bytes(storage.join(out, "scores", f"{own.object.replace('/', '_')}.png"), picture)
 
 
 def _motion_table(

@@ -21,6 +21,7 @@ Say = Callable[[str], None]
 
 # arguments of `Detector` that any detector passes on
 COMMON_SETTINGS = ("cell", "relative", "error_norm", "losses")
+VIDEO_SETTINGS = ("flow", "gate")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
         )
     named = {name: getattr(options, name) for name in ("temporal", "units", "target")}
     own = [name for name in inspect.signature(detector.__init__).parameters if name not in ("self", "kwargs")]
-    choices = [*own, *COMMON_SETTINGS]
+    choices = [*own, *COMMON_SETTINGS, *(VIDEO_SETTINGS if detector.kind == "video" else ())]
     for name, value in {**named, **options.settings}.items():
         if value is None:
             continue

@@ -26,7 +26,7 @@ LOSS_PARTS = ("weight", "loss")
 LOSS_SETTINGS = frozenset({"beta", "contrast", "difference", "flow", "margin", "target", "task"})
 # ... and those that it does not see, since they change scores alone
 SCORE_SETTINGS = frozenset(
-    {"blur", "cell", "error_norm", "normal_speed", "per_picture", "relative", "shares", "top_share"}
+    {"blur", "cell", "error_norm", "gate", "normal_speed", "per_picture", "relative", "shares", "top_share"}
 )
 
 Changes = dict[str, Any]

@@ -148,10 +148,9 @@ def _bundle_cell(
     entry: str, options: EvaluateOptions, labelled: LabelledSet, learned: LearnedObjects, say: Say
 ) -> Cell:
     bundle = open_bundle(entry)
-    name = f"{storage.name(bundle.uri)}-{bundle.digest[:8]}"
-    out = storage.join(storage.absolute(options.out or ""), "cells", name, "evaluation")
-    figures, _ = evaluate(options.model_copy(update={"bundle": entry, "out": out}), labelled, say, learned)
-    return Cell(entry, bundle.detector_name, None, bundle.uri, out, figures, 0.0)
+    place = _place(storage.name(bundle.uri), [bundle.digest], options, learned)
+    figures, _ = _evaluated(place, bundle.uri, options, labelled, learned, say, lambda: {"train_s": 0.0})
+    return Cell(entry, bundle.detector_name, None, bundle.uri, _evaluation(place), figures, 0.0)
 
 
 def _arguments(detector: str, normal: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -177,31 +176,49 @@ def _trained_cell(
             f"dataset {options.dataset}: expected a normal half to train {detector} on (train/), found none; "
             "say which by training: {all: {archive: …}}"
         )
-    # judged by other objects, it is another cell
-    named = [
-        normal,
-        settings,
-        _arguments(detector, normal, settings),
-        *([learned.digest()] if learned.digest() else []),
-    ]
+    named = [normal, settings, _arguments(detector, normal, settings)]
+    place = f"{_place(detector, named, options, learned)}-seed{seed}"
+    bundle = storage.join(place, "bundle")
+
+    def trained() -> dict[str, Any]:
+        overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
+        if not storage.exists(storage.join(bundle, "bundle.json")):
+            train(parse(TrainOptions, None, overrides), say)
+        return {"train_s": open_bundle(bundle).info["training"]["train_s"], "settings": settings}
+
+    figures, train_s = _evaluated(place, bundle, options, labelled, learned, say, trained)
+    return Cell(detector, detector, seed, bundle, _evaluation(place), figures, train_s)
+
+
+def _place(name: str, named: list[Any], options: EvaluateOptions, learned: LearnedObjects) -> str:
+    """Folder of a cell; what is judged by another set, or by other objects of it, is another cell."""
+    named = [*named, storage.absolute(options.dataset), learned.digest()]
     identity = hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    folder = storage.join(storage.absolute(options.out or ""), "cells", f"{detector}-{identity}-seed{seed}")
-    bundle = storage.join(folder, "bundle")
-    result = storage.join(folder, RESULT)
-    evaluation = storage.join(folder, "evaluation")
-    needed = [result, storage.join(evaluation, SCORES)]
-    needed += [storage.join(evaluation, MOTION_JSON)] if options.motion_table else []
+    return storage.join(storage.absolute(options.out or ""), "cells", f"{name}-{identity}")
+
+
+def _evaluation(place: str) -> str:
+    return storage.join(place, "evaluation")
+
+
+def _evaluated(
+    place: str,
+    bundle: str,
+    options: EvaluateOptions,
+    labelled: LabelledSet,
+    learned: LearnedObjects,
+    say: Say,
+    trained: Callable[[], dict[str, Any]],
+) -> tuple[Figures, float]:
+    """Figures of a cell and its seconds of training: those of an earlier run, or of `bundle` after `trained()`."""
+    out, result = _evaluation(place), storage.join(place, RESULT)
+    needed = [result, storage.join(out, SCORES)]
+    needed += [storage.join(out, MOTION_JSON)] if options.motion_table else []
     if all(storage.exists(uri) for uri in needed):
         kept = json.loads(storage.read_bytes(result))
         say("  kept from an earlier run")
-        return Cell(detector, detector, seed, bundle, evaluation, Figures(**kept["figures"]), kept["train_s"])
-    overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
-    if not storage.exists(storage.join(bundle, "bundle.json")):
-        train(parse(TrainOptions, None, overrides), say)
-    figures, _ = evaluate(
-        options.model_copy(update={"bundle": bundle, "out": evaluation}), labelled, say, learned
-    )
-    seconds = open_bundle(bundle).info["training"]["train_s"]
-    content = {"figures": figures.to_dict(), "train_s": seconds, "settings": settings}
-    storage.write_bytes(result, json.dumps(content, indent=1).encode())
-    return Cell(detector, detector, seed, bundle, evaluation, figures, seconds)
+        return Figures(**kept["figures"]), kept["train_s"]
+    how = trained()
+    figures, _ = evaluate(options.model_copy(update={"bundle": bundle, "out": out}), labelled, say, learned)
+    storage.write_bytes(result, json.dumps({"figures": figures.to_dict(), **how}, indent=1).encode())
+    return figures, how["train_s"]

@@ -16,7 +16,7 @@ from vadray.bundle import open_bundle, write_bundle
 from vadray.config import ArchiveOptions, CalibrateOptions, ClusterOptions, EvaluateOptions
 from vadray.detectors.registry import detector_class
 from vadray.evaluation import read_labels
-from vadray.evaluation.scored import labelled_units
+from vadray.evaluation.scored import judged_units
 from vadray.sweep import planning
 from vadray.sweep.collect import collect_scores
 from vadray.sweep.units import frame_shape
@@ -64,7 +64,7 @@ def grey_bundle(planted, cluster, tmp_path_factory) -> Path:
 def test_maps_come_with_their_object_and_lie_on_its_picture(planted, grey_bundle, tmp_path):
     options = EvaluateOptions(bundle=str(grey_bundle), dataset=str(planted))
     bundle, labelled = open_bundle(str(grey_bundle)), read_labels(str(planted))
-    units = labelled_units(labelled, bundle, options)
+    units, _ = judged_units(labelled, bundle, options)
     assert len(units) < 4, "several pictures share a unit"
     found = collect_scores(units, bundle, frame_shape(bundle, None, 25.0), options, maps_folder=str(tmp_path))
     maps = {Path(one.uri).parent.name + Path(one.uri).stem: one.maps.read() for one in found}

@@ -82,6 +82,7 @@ class AppearanceMotionAutoencoder(FusedDetector):
     paper = "Liu et al., IEEE TCAS-II 69(5), 2022"
     default_size = (192, 288)
     default_window = 5
+    default_error_norm = "absolute"
     kinds_of_error = ("picture", "flow")
 
     def __init__(
@@ -98,20 +99,11 @@ class AppearanceMotionAutoencoder(FusedDetector):
         reduction: int = 4,
         normal_speed: float = 0.99,
         flow_weight: float = 0.02,
-        error_norm: str = "absolute",
         shares: Sequence[float] = (0.6, 0.4),
         **kwargs: Any,
     ):
         super().__init__(
-            height,
-            width,
-            channels=channels,
-            window=window,
-            stride=stride,
-            flow=flow,
-            shares=shares,
-            error_norm=error_norm,
-            **kwargs,
+            height, width, channels=channels, window=window, stride=stride, flow=flow, shares=shares, **kwargs
         )
         check_prediction(window, stride)
         if flow < 1:

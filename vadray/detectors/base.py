@@ -36,7 +36,8 @@ class Detector(keras.Model):
             0 for none. Defaults to 0.
         relative: Score each cell's error beside what is usual in its place; see `NormalError`. Defaults to False.
         error_norm: Error of a pixel: "squared" or "absolute" difference. Squares answer to contrast: a dark coat that
-            is a little wrong outweighs a grey bicycle that is quite wrong. Defaults to "squared", as in the paper.
+            is a little wrong outweighs a grey bicycle that is quite wrong. Defaults to the class's
+            `default_error_norm`, "squared", as in the paper, unless it says otherwise.
         gate: Speed in pixels of the input per `flow` frames: a cell in which nothing is as fast has no error, so that
             what stands still, a parked van or a change of light, is no event. Needs `flow`. Defaults to 0: all count.
         losses: What a reconstructed or predicted picture is trained by: weights of "mse", "ssim" and "gradient"; see
@@ -52,6 +53,7 @@ class Detector(keras.Model):
     recommended: ClassVar[bool] = False
     default_size: ClassVar[tuple[int, int]] = (128, 128)
     default_window: ClassVar[int] = 1
+    default_error_norm: ClassVar[str] = "squared"
     learns: ClassVar[bool] = (
         True  # by gradient descent; the others are fitted in one pass or need no training
     )
@@ -68,7 +70,7 @@ class Detector(keras.Model):
         cell: int = 8,
         flow: int = 0,
         relative: bool = False,
-        error_norm: str = "squared",
+        error_norm: str | None = None,
         gate: float = 0.0,
         losses: Mapping[str, float] | None = None,
         **kwargs: Any,
@@ -93,6 +95,7 @@ class Detector(keras.Model):
             raise RequestError(
                 f"Argument `flow` must be 0 (none) or a number of frames. Received: flow={flow}"
             )
+        error_norm = self.default_error_norm if error_norm is None else error_norm
         if error_norm not in ERROR_NORMS:
             raise RequestError(
                 f"Argument `error_norm` must be one of {', '.join(ERROR_NORMS)}. Received: error_norm={error_norm}"
@@ -135,6 +138,12 @@ class Detector(keras.Model):
     def adversary_variables(self) -> list[Any]:
         """What `adversary_loss` trains, by an optimizer of its own; none for most detectors."""
         return []
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """`get_config` without what `keras.Model` adds, which differs from process to process and changes no score."""
+        config = self.get_config()
+        return {name: value for name, value in config.items() if name not in ("name", "dtype", "trainable")}
 
     def build(self, input_shape: Any = None) -> None:
         self.build_layers()

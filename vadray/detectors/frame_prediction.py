@@ -65,6 +65,7 @@ class FramePrediction(Detector):
     paper = "Liu et al., CVPR 2018"
     default_size = (240, 360)
     default_window = 5
+    default_error_norm = "absolute"
 
     def __init__(
         self,
@@ -76,10 +77,9 @@ class FramePrediction(Detector):
         filters: Sequence[int] = (12, 24, 32),
         gradient_weight: float = 0.02,
         flow_weight: float = 0.002,
-        error_norm: str = "absolute",
         **kwargs: Any,
     ):
-        super().__init__(height, width, channels, window, stride, error_norm=error_norm, **kwargs)
+        super().__init__(height, width, channels, window, stride, **kwargs)
         check_prediction(window, stride)
         check_no_flow("frame_prediction", self.flow)
         for argument, value in (("gradient_weight", gradient_weight), ("flow_weight", flow_weight)):

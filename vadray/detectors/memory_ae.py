@@ -76,6 +76,7 @@ class MemoryAutoencoder(FusedDetector):
     paper = "Park et al., CVPR 2020; Gong et al., ICCV 2019"
     default_size = (240, 360)
     default_window = 5
+    default_error_norm = "absolute"
     kinds_of_error = ("picture", "memory")
 
     def __init__(
@@ -92,19 +93,11 @@ class MemoryAutoencoder(FusedDetector):
         compactness_weight: float = 0.001,
         separateness_weight: float = 0.001,
         margin: float = 1.0,
-        error_norm: str = "absolute",
         shares: Sequence[float] = (0.9, 0.1),
         **kwargs: Any,
     ):
         super().__init__(
-            height,
-            width,
-            channels=channels,
-            window=window,
-            stride=stride,
-            shares=shares,
-            error_norm=error_norm,
-            **kwargs,
+            height, width, channels=channels, window=window, stride=stride, shares=shares, **kwargs
         )
         if task not in TASKS:
             raise RequestError(f"Argument `task` must be one of {', '.join(TASKS)}. Received: task={task}")
@@ -163,8 +156,7 @@ class MemoryAutoencoder(FusedDetector):
 
     def sample_loss(self, windows: Any) -> Any:
         recalled, nearest = self.recall(windows[:, : self.seen])
-        loss = self.picture_loss(flat(windows[:, self.context :]), flat(recalled))
-        loss = ops.mean(ops.reshape(loss, (-1, self.stride)), axis=1)
+        loss = self.picture_loss(windows[:, self.context :], recalled)
         loss += self.compactness_weight * compactness(nearest)
         return loss + self.separateness_weight * separateness(nearest, self.margin)
 

@@ -144,12 +144,7 @@ class RecognitionDetector(Detector):
             del config[derived]
         base = {
             "class_name": keras.saving.get_registered_name(type(self.base)),
-            # what `keras.Model` adds differs from process to process, and scores do not depend on it
-            "config": {
-                key: value
-                for key, value in self.base.get_config().items()
-                if key not in ("name", "dtype", "trainable")
-            },
+            "config": self.base.arguments,
         }
         return {
             **config,

@@ -9,8 +9,6 @@ from keras import ops
 from vadray.detectors.fused import FusedDetector
 from vadray.detectors.layers.convolutional import decoder, encoder
 from vadray.detectors.layers.temporal import TEMPORAL, temporal_model
-from vadray.detectors.layers.windows import flat
-from vadray.detectors.losses import intensity_loss
 from vadray.errors import RequestError
 
 TARGETS = ("reconstruction", "prediction")
@@ -101,20 +99,12 @@ class SpatiotemporalAutoencoder(FusedDetector):
         background: bool = True,
         difference: int = 0,
         difference_weight: float = 0.5,
-        error_norm: str = "squared",
         **kwargs: Any,
     ):
         self.kinds_of_error = ("picture", "difference") if difference else ("picture",)
         shares = (1 - difference_weight, difference_weight) if difference else (1.0,)
         super().__init__(
-            height,
-            width,
-            channels=channels,
-            window=window,
-            stride=stride,
-            shares=shares,
-            error_norm=error_norm,
-            **kwargs,
+            height, width, channels=channels, window=window, stride=stride, shares=shares, **kwargs
         )
         for argument, value, choices in (("temporal", temporal, TEMPORAL), ("target", target, TARGETS)):
             if value not in choices:
@@ -220,8 +210,7 @@ class SpatiotemporalAutoencoder(FusedDetector):
         loss = self.picture_loss(wanted[..., : self.channels], given[..., : self.channels])
         if not self.difference:
             return loss
-        changes = [flat(streams[..., self.channels :]) for streams in (wanted, given)]
-        changed = ops.mean(ops.reshape(intensity_loss(*changes), (-1, self.steps)), axis=1)
+        changed = ops.mean(ops.square(wanted - given)[..., self.channels :], axis=(1, 2, 3, 4))
         return (1 - self.difference_weight) * loss + self.difference_weight * changed
 
     def error_maps(self, frames: Any) -> tuple[list[Any], Any]:

@@ -68,6 +68,7 @@ class SpatiotemporalConsistency(Detector):
     paper = "Hao et al., Pattern Recognition 121, 2022"
     default_size = (192, 288)
     default_window = 5
+    default_error_norm = "absolute"
 
     def __init__(
         self,
@@ -81,10 +82,9 @@ class SpatiotemporalConsistency(Detector):
         discriminator_filters: Sequence[int] = (8, 16),
         divergence_weight: float = 0.00001,
         adversary_weight: float = 0.0001,
-        error_norm: str = "absolute",
         **kwargs: Any,
     ):
-        super().__init__(height, width, channels, window, stride, error_norm=error_norm, **kwargs)
+        super().__init__(height, width, channels, window, stride, **kwargs)
         check_prediction(window, stride)
         check_no_flow("stcen", self.flow)
         if code_channels < 1:
@@ -163,9 +163,7 @@ class SpatiotemporalConsistency(Detector):
     def sample_loss(self, windows: Any) -> Any:
         before, actual = windows[:, : self.context], windows[:, self.context :]
         predicted, from_normal = self.predict_drawn(before)
-        loss = ops.mean(
-            ops.reshape(self.picture_loss(flat(actual), flat(predicted)), (-1, self.stride)), axis=1
-        )
+        loss = self.picture_loss(actual, predicted)
         loss += self.divergence_weight * from_normal
         if self.discriminator:
             judged = self.discriminator(ops.concatenate([before, predicted], axis=1))

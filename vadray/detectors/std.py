@@ -69,6 +69,7 @@ class SpatioTemporalDissociation(FusedDetector):
     paper = "Chang et al., Pattern Recognition 122, 2022"
     default_size = (192, 288)
     default_window = 5
+    default_error_norm = "absolute"
     kinds_of_error = ("picture", "motion", "cluster")
 
     def __init__(
@@ -84,19 +85,11 @@ class SpatioTemporalDissociation(FusedDetector):
         clusters: int = 32,
         motion_weight: float = 1.0,
         cluster_weight: float = 0.001,
-        error_norm: str = "absolute",
         shares: Sequence[float] = (0.2, 0.6, 0.2),
         **kwargs: Any,
     ):
         super().__init__(
-            height,
-            width,
-            channels=channels,
-            window=window,
-            stride=stride,
-            shares=shares,
-            error_norm=error_norm,
-            **kwargs,
+            height, width, channels=channels, window=window, stride=stride, shares=shares, **kwargs
         )
         check_prediction(window, stride)
         check_no_flow("std", self.flow)

@@ -62,8 +62,8 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
     """Evaluates `bundle` and each of `compare`, and writes `comparison.{json,md,html}` to `out`. Ray must be connected.
 
     Raises:
-        RequestError: An entry is neither a bundle nor a detector, `out` is missing, robustness is asked for, or a detector is to be trained
-            and the data set has no normal half.
+        RequestError: An entry is neither a bundle nor a detector, `out` is missing, robustness is asked for, or a
+            detector is to be trained and the data set has no normal half.
     """
     if not options.out:
         raise RequestError("out: missing; expected the folder for the comparison and its cells")
@@ -137,11 +137,8 @@ def _is_bundle(entry: str) -> bool:
 
 def _learned(entries: Sequence[str], options: EvaluateOptions) -> LearnedObjects:
     """What any of the given bundles has learned from labels: all are judged by the rest, or they were by different data."""
-    uris = [storage.absolute(entry) for entry in entries]
-    known = (
-        [] if options.learned else [LearnedObjects.of(open_bundle(uri)) for uri in uris if _is_bundle(uri)]
-    )
-    return LearnedObjects().union(known)
+    bundles = [] if options.learned else [open_bundle(entry) for entry in entries if _is_bundle(entry)]
+    return LearnedObjects().union(map(LearnedObjects.of, bundles))
 
 
 def _bundle_cell(
@@ -156,8 +153,7 @@ def _bundle_cell(
 def _arguments(detector: str, normal: str, settings: dict[str, Any]) -> dict[str, Any]:
     """All of a detector's arguments, defaults as well: where those change with a new version, it is another cell."""
     options = parse(TrainOptions, None, {"archive": normal, "detector": detector, "out": "cell", **settings})
-    arguments = detector_class(detector)(**detector_config(options)).get_config()
-    return {name: value for name, value in arguments.items() if name not in ("name", "dtype", "trainable")}
+    return detector_class(detector)(**detector_config(options)).arguments
 
 
 def _trained_cell(
@@ -182,7 +178,7 @@ def _trained_cell(
 
     def trained() -> dict[str, Any]:
         overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
-        if not storage.exists(storage.join(bundle, "bundle.json")):
+        if not _is_bundle(bundle):
             train(parse(TrainOptions, None, overrides), say)
         return {"train_s": open_bundle(bundle).info["training"]["train_s"], "settings": settings}
 

@@ -16,7 +16,7 @@ from vadray.evaluation.learned import NOTHING, LearnedObjects
 from vadray.evaluation.localisation import localisation_figures
 from vadray.evaluation.metrics import Figures, evaluate_frames
 from vadray.evaluation.motion_table import motion_table
-from vadray.evaluation.scored import ScoredObject, labelled_units, score_labelled
+from vadray.evaluation.scored import ScoredObject, judged_units, score_labelled
 
 MOTION_JSON = "motion.json"
 
@@ -51,10 +51,7 @@ def evaluate(
             f"motion_table: expected a bundle that scores video, received {options.bundle}, which scores {bundle.kind}s"
         )
     labelled = labelled or read_labels(options.dataset)
-    learned = others if options.learned else others.union([LearnedObjects.of(bundle)])
-    units, left_out = learned.leave_out(
-        labelled_units(labelled, bundle, options), storage.absolute(labelled.archive)
-    )
+    units, left_out = judged_units(labelled, bundle, options, others)
     if left_out and not units:
         raise RequestError(
             f"dataset {options.dataset}: expected {bundle.kind}s that the bundle {options.bundle} has not learned from, "

@@ -12,7 +12,7 @@ from vadray.bundle import Bundle
 from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.config import ArchiveOptions, EvaluateOptions
 from vadray.evaluation.datasets import LabelledSet, ObjectLabels
-from vadray.evaluation.learned import plan_labelled
+from vadray.evaluation.learned import NOTHING, LearnedObjects, plan_labelled
 from vadray.evaluation.localisation import MaskedObject
 from vadray.evaluation.metrics import FrameSet
 from vadray.sweep import planning
@@ -55,11 +55,26 @@ def planned_units(archive: str, bundle: Bundle, options: EvaluateOptions) -> lis
     return [unit for unit in rows if unit["status"] == "planned"]
 
 
-def labelled_units(labelled: LabelledSet, bundle: Bundle, options: EvaluateOptions) -> list[PlanRow]:
-    """Units of a labelled set that the bundle can score, without what has no label."""
+def judged_units(
+    labelled: LabelledSet, bundle: Bundle, options: EvaluateOptions, others: LearnedObjects = NOTHING
+) -> tuple[list[PlanRow], list[str]]:
+    """Units of a labelled set that the bundle is judged by, and the paths of objects that are left out.
+
+    What has no label is passed over. What the bundle has learned from is left out, unless `learned` says otherwise.
+
+    Args:
+        labelled: The set.
+        bundle: The bundle.
+        options: How objects are found and cut.
+        others: Objects to leave out besides.
+    """
     shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
     archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern)
-    return plan_labelled(labelled, options, archive, bundle.kind, shape, bundle.scoring_digest, bundle.stride)
+    units = plan_labelled(
+        labelled, options, archive, bundle.kind, shape, bundle.scoring_digest, bundle.stride
+    )
+    learned = others if options.learned else others.union([LearnedObjects.of(bundle)])
+    return learned.leave_out(units, storage.absolute(labelled.archive))
 
 
 def score_labelled(
@@ -72,7 +87,7 @@ def score_labelled(
     """Scores units of a labelled set; what has no label is passed over. Ray must be connected.
 
     Args:
-        units: From `labelled_units`.
+        units: From `judged_units`.
         labelled: The set.
         bundle: The bundle, whose calibration decides.
         options: Sizes of the pools, and how units are cut.

@@ -64,6 +64,18 @@ def quiet_data() -> None:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
 
 
+def gpus_to_use(options: ClusterOptions) -> int:
+    """GPUs that are asked for; all of the cluster's unless `gpus` says otherwise.
+
+    Raises:
+        RequestError: More are asked for than the cluster has.
+    """
+    there = int(ray.cluster_resources().get("GPU", 0))
+    if options.gpus is not None and options.gpus > there:
+        raise RequestError(f"gpus: expected at most the cluster's {there}, received {options.gpus}")
+    return there if options.gpus is None else options.gpus
+
+
 def pools(options: ClusterOptions) -> Pools:
     """Sizes the actor pools by what the cluster has.
 
@@ -71,10 +83,7 @@ def pools(options: ClusterOptions) -> Pools:
         RequestError: More is asked for than the cluster has.
     """
     resources = ray.cluster_resources()
-    cpus, gpus_there = resources.get("CPU", 0.0), int(resources.get("GPU", 0))
-    gpus = gpus_there if options.gpus is None else options.gpus
-    if gpus > gpus_there:
-        raise RequestError(f"gpus: expected at most the cluster's {gpus_there}, received {gpus}")
+    cpus, gpus = resources.get("CPU", 0.0), gpus_to_use(options)
     fused = gpus == 0 if options.fuse is None else options.fuse
     scorers = 0 if fused else max(gpus, 1)
     score_cpus = 0.0 if fused else scorers * (0.1 if gpus else ACTOR_CPUS)

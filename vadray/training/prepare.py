@@ -87,6 +87,13 @@ def prepare(options: TrainOptions, detector: Detector, say: Say) -> Prepared:
     return Prepared(shape, sides, learned, held, footage.fingerprint(units))
 
 
+def own_arguments(detector: type[Detector]) -> list[str]:
+    """Names of the arguments that a detector has itself."""
+    return [
+        name for name in inspect.signature(detector.__init__).parameters if name not in ("self", "kwargs")
+    ]
+
+
 def detector_config(options: TrainOptions) -> dict[str, Any]:
     """The detector's arguments from the options; what it has no argument for is refused."""
     detector = detector_class(options.detector)
@@ -104,8 +111,11 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
             "constant, cosine, plateau, received temporal"
         )
     named = {name: getattr(options, name) for name in ("temporal", "units", "target")}
-    own = [name for name in inspect.signature(detector.__init__).parameters if name not in ("self", "kwargs")]
-    choices = [*own, *COMMON_SETTINGS, *(VIDEO_SETTINGS if detector.kind == "video" else ())]
+    choices = [
+        *own_arguments(detector),
+        *COMMON_SETTINGS,
+        *(VIDEO_SETTINGS if detector.kind == "video" else ()),
+    ]
     for name, value in {**named, **options.settings}.items():
         if value is None:
             continue

@@ -16,6 +16,7 @@ from ray.tune.schedulers import ASHAScheduler
 from vadray import storage
 from vadray.config import TuneOptions
 from vadray.errors import RequestError, VadrayError
+from vadray.sweep.cluster import gpus_to_use
 from vadray.training.run import FEED_CPUS
 from vadray.training.space import Changes
 from vadray.training.trial import TrialRequest, run_trial
@@ -47,11 +48,7 @@ def room(options: TuneOptions, trials: int) -> Room:
     Raises:
         RequestError: It does not hold what is asked for.
     """
-    there = ray.cluster_resources()
-    cpus, gpus_there = there.get("CPU", 1.0), int(there.get("GPU", 0))
-    gpus = gpus_there if options.gpus is None else options.gpus
-    if gpus > gpus_there:
-        raise RequestError(f"gpus: expected at most the cluster's {gpus_there}, received {gpus}")
+    cpus, gpus = ray.cluster_resources().get("CPU", 1.0), gpus_to_use(options)
     free = cpus - FEED_CPUS
     concurrent = options.concurrent or min(
         trials, gpus or max(1, int(free / (options.worker_cpus or TRIAL_CPUS)))

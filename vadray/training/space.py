@@ -13,7 +13,7 @@ from vadray.config import TrainOptions, TuneOptions, parse
 from vadray.detectors.base import Detector
 from vadray.detectors.registry import detector_class
 from vadray.errors import RequestError
-from vadray.training.prepare import detector_config
+from vadray.training.prepare import detector_config, own_arguments
 
 EXAMPLE = "space='{learning_rate: {loguniform: [1e-4, 1e-2]}, settings.code_channels: {choice: [8, 16]}}'"
 KINDS = ("choice", "uniform", "loguniform", "randint")
@@ -130,8 +130,8 @@ def in_words(changes: Changes) -> str:
 def _check_key(key: str, options: TuneOptions) -> None:
     arguments = [
         name
-        for name in inspect.signature(detector_class(options.detector).__init__).parameters
-        if name not in ("self", "kwargs") and name not in TrainOptions.model_fields
+        for name in own_arguments(detector_class(options.detector))
+        if name not in TrainOptions.model_fields
     ]
     valid = [*TUNABLE, *(SETTING + name for name in arguments)]
     name = key.removeprefix(SETTING)

@@ -71,24 +71,24 @@ def run_trial(config: dict[str, Any], requests: dict[int, TrialRequest]) -> None
         tune.report({**metrics, "history": list(history)})
 
     with _resumed(place) as folder:
-        state = json.loads(Path(folder, STATE).read_text()) if folder else None
-    if state:
-        history[:] = state["history"]
-        tune.report({**history[-1], "history": list(history)})  # Ray Tune must know how far it is
-        if state["epoch"] >= request.schedule.epochs or state["waited"] >= request.recipe["patience"]:
-            return  # before TensorFlow is loaded for nothing
-    try:
-        learn(
-            request.recipe,
-            RankFeed(request.schedule, 0, 1),
-            report,
-            _resumed(place),
-            lambda text: None,
-        )
-    except FloatingPointError:
-        # not a number: ASHA leaves it out of what it compares with
-        diverged = {"epoch": len(history) + 1, "validation_loss": float("nan"), "diverged": True}
-        tune.report({**diverged, "history": list(history)})
+        if folder:
+            state = json.loads(Path(folder, STATE).read_text())
+            history[:] = state["history"]
+            tune.report({**history[-1], "history": list(history)})  # Ray Tune must know how far it is
+            if state["epoch"] >= request.schedule.epochs or state["waited"] >= request.recipe["patience"]:
+                return  # before TensorFlow is loaded for nothing
+        try:
+            learn(
+                request.recipe,
+                RankFeed(request.schedule, 0, 1),
+                report,
+                contextlib.nullcontext(folder),
+                lambda text: None,
+            )
+        except FloatingPointError:
+            # not a number: ASHA leaves it out of what it compares with
+            diverged = {"epoch": len(history) + 1, "validation_loss": float("nan"), "diverged": True}
+            tune.report({**diverged, "history": list(history)})
 
 
 def _packed(folder: str) -> bytes:
@@ -101,11 +101,10 @@ def _packed(folder: str) -> bytes:
 
 @contextlib.contextmanager
 def _resumed(place: str) -> Iterator[str | None]:
-    try:
-        packed = storage.read_bytes(storage.join(place, LAST))
-    except FileNotFoundError:
+    if not storage.exists(storage.join(place, LAST)):
         yield None
         return
+    packed = storage.read_bytes(storage.join(place, LAST))
     with tempfile.TemporaryDirectory(prefix="vadray-checkpoint-") as folder:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             archive.extractall(folder)

@@ -11,10 +11,9 @@ import numpy as np
 from vadray import storage
 from vadray.bundle import Bundle, open_bundle
 from vadray.calibration.calibration import VideoScores
-from vadray.config import ArchiveOptions, EvaluateOptions
+from vadray.config import EvaluateOptions
 from vadray.errors import RequestError
 from vadray.evaluation.datasets import LabelledSet, ObjectLabels, read_labels
-from vadray.evaluation.learned import LearnedObjects, plan_labelled
 from vadray.evaluation.robustness.attacks import EPSILONS, STEPS, ScoreGradient
 from vadray.evaluation.robustness.study import (
     Case,
@@ -26,6 +25,7 @@ from vadray.evaluation.robustness.study import (
     study,
 )
 from vadray.evaluation.robustness.summary import robustness_png, robustness_table
+from vadray.evaluation.scored import judged_units
 from vadray.media.corrupt import with_flow
 from vadray.sweep.scorer import Scorer, configure_device
 from vadray.sweep.units import FrameShape, UnitDecoder, frame_shape
@@ -107,15 +107,10 @@ def study_bundle(
                 remeasure=remeasure,
             )
     shape = frame_shape(bundle, options.unit_frames, options.clip_fps)
-    archive = ArchiveOptions(archive=labelled.archive, pattern=options.pattern)
     root = storage.absolute(labelled.archive)
-    units = plan_labelled(
-        labelled, options, archive, bundle.kind, shape, bundle.scoring_digest, bundle.stride
-    )
-    if not options.learned:
-        units, left_out = LearnedObjects.of(bundle).leave_out(units, root)
-        if left_out:
-            notes.append(f"{len(left_out)} objects are left out, since the bundle has learned from them")
+    units, left_out = judged_units(labelled, bundle, options)
+    if left_out:
+        notes.append(f"{len(left_out)} objects are left out, since the bundle has learned from them")
     there = {storage.relative(one["object_uri"], root) for unit in units for one in unit["members"]}
     chosen = choose(
         {name: own for name, own in labelled.labels.items() if name in there},

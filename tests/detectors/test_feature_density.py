@@ -1,5 +1,7 @@
 """Distances to normal features: fitted in one pass, saved whole, and high where a picture is unlike the normal."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from vadray.detectors.layers.patch_memory import PatchMemory
 from vadray.errors import RequestError
 
 
+@functools.cache
 def fitted(**more) -> FeatureDensity:
     keras.utils.set_random_seed(0)
     detector = FeatureDensity(
@@ -30,8 +33,14 @@ def fitted(**more) -> FeatureDensity:
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"density": "gaussian"}, {"reductions": (4, 16), "channels": 3}, {"cell": 4, "by_picture": False}],
-    ids=["nearest", "gaussian", "several maps, colour", "finer cells"],
+    [
+        {},
+        {"density": "gaussian"},
+        {"reductions": (4, 16), "channels": 3},
+        {"cell": 4, "by_picture": False},
+        {"mirror": True},
+    ],
+    ids=["nearest", "gaussian", "several maps, colour", "finer cells", "mirrored"],
 )
 def test_fitted_it_saves_scores_and_finds_a_planted_anomaly(more, tmp_path):
     detector = fitted(**more)
@@ -60,7 +69,7 @@ def test_a_saved_detector_needs_neither_package_nor_weights_file(tmp_path, monke
 
 
 def test_fitting_again_gives_the_same():
-    np.testing.assert_array_equal(fitted().usual, fitted().usual)
+    np.testing.assert_array_equal(fitted.__wrapped__().usual, fitted().usual)
 
 
 def test_exposure_does_not_change_the_score():
@@ -68,6 +77,26 @@ def test_exposure_does_not_change_the_score():
     bright = footage(4, seed=4) // 2 * 2
     dark = bright // 2
     np.testing.assert_allclose(detector.score(bright)[0], detector.score(dark)[0], rtol=1e-3)
+
+
+def test_a_mirrored_picture_scores_the_same_only_where_that_is_asked_for():
+    frames = with_anomaly(footage(12, seed=5))
+    mirrored = frames[:, :, ::-1]
+    detector = fitted(mirror=True)
+    score, error_map, _ = detector.score(frames)
+    score_again, map_again, _ = detector.score(mirrored)
+    np.testing.assert_allclose(score_again, score, rtol=1e-4)
+    np.testing.assert_allclose(np.asarray(map_again)[:, :, ::-1], error_map, rtol=1e-3, atol=1e-4)
+    plain = fitted()
+    assert not np.allclose(plain.score(mirrored)[0], plain.score(frames)[0], rtol=1e-2)
+
+
+def test_more_dimensions_than_features_change_nothing():
+    frames = footage(4, seed=6)
+    features = sum(fitted().backbone.features)
+    expected = np.asarray(fitted(density="gaussian", dimensions=features).score(frames)[0])
+    more = fitted(density="gaussian", dimensions=features + 5)
+    np.testing.assert_allclose(more.score(frames)[0], expected, rtol=1e-3)
 
 
 def test_what_is_usual_leaves_a_pictures_own_patches_out():

@@ -36,3 +36,9 @@ def test_union_and_digest():
     units = [unit(("/set/train/d.mp4", 9))]
     assert NOTHING.leave_out(units, "/set/train") == (units, [])
     assert NOTHING.union([LEARNED]).leave_out(units, "/set/train") == ([], ["d.mp4"])
+
+
+def test_another_calibration_takes_the_place_of_the_one_before():
+    again = LEARNED.recalibrated([unit(("/set/test/e.png", 7))], "/set")
+    units = [unit(("/set/test/a.mp4", 10)), unit(("/set/test/e.png", 7)), unit(("/set/train/d.mp4", 9))]
+    assert again.leave_out(units, "/set") == (units[2:], ["test/a.mp4", "test/e.png"])

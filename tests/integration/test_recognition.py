@@ -71,8 +71,15 @@ def test_a_comparison_judges_all_by_what_none_has_learned_from(trained, labelled
     assert "recognition learns from labels" in capsys.readouterr().err
 
 
-def test_it_sweeps(trained, labelled, tmp_path, capsys):
-    assert cli.main(["sweep", str(labelled.train), "--bundle", trained.bundle.uri, f"out={tmp_path}"]) == 0
+def test_calibrated_again_it_knows_on_what_and_sweeps(trained, labelled, tmp_path, capsys):
+    (tmp_path / "one").mkdir()
+    one = shutil.copy(next(labelled.train.rglob("*.mp4")), tmp_path / "one")
+    again = str(tmp_path / "again")
+    assert cli.main(["calibrate", trained.bundle.uri, str(tmp_path / "one"), f"out={again}"]) == 0
+    before, after = (json.loads(Path(uri, LEARNED).read_text()) for uri in (trained.bundle.uri, again))
+    assert [found["object_uri"] for found in after.pop("calibration")] == [one] and before.pop("calibration")
+    assert after == before
+    assert cli.main(["sweep", str(labelled.train), "--bundle", again, f"out={tmp_path / 'report'}"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["scored"] == 2
 
 

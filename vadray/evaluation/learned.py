@@ -53,6 +53,10 @@ class LearnedObjects:
             ]
         return cls(parts)
 
+    def recalibrated(self, units: list[dict[str, Any]], archive: str) -> "LearnedObjects":
+        """The same with plan rows of `archive` in place of those that were calibrated on."""
+        return LearnedObjects({**self.parts, **self.from_units({"calibration": units}, archive).parts})
+
     def to_json(self) -> str:
         return json.dumps(self.parts, indent=1)
 

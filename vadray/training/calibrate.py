@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from vadray import storage
 from vadray.archive.routing import Route
 from vadray.bundle import Bundle, open_bundle, recalibrate
 from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.calibration.events import EventRules
 from vadray.config import CalibrateOptions, ClusterOptions, TrainOptions
 from vadray.errors import RequestError
+from vadray.evaluation.learned import LEARNED, LearnedObjects
 from vadray.sweep import planning
 from vadray.sweep.collect import collect_scores
 from vadray.sweep.units import FrameShape, frame_shape
@@ -35,7 +37,12 @@ def calibrate(options: CalibrateOptions, say: Callable[[str], None]) -> tuple[Bu
     say(f"scoring {len(units)} units")
     calibration = fit_calibration(bundle.kind, score_footage(bundle, units, shape, options), options)
     provenance = {"calibrated_on": {"archive": options.archive, "fingerprint": footage.fingerprint(units)}}
-    return recalibrate(bundle, calibration, options.out, provenance), calibration
+    learned = LearnedObjects.of(bundle)
+    files = {}
+    if learned.parts:  # what it is judged by must not decide what it flags
+        archive = storage.absolute(options.archive)
+        files[LEARNED] = learned.recalibrated(units, archive).to_json().encode()
+    return recalibrate(bundle, calibration, options.out, provenance, more=files), calibration
 
 
 def score_footage(

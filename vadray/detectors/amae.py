@@ -80,6 +80,7 @@ class AppearanceMotionAutoencoder(FusedDetector):
     name_of_detector = "amae"
     kind = "video"
     paper = "Liu et al., IEEE TCAS-II 69(5), 2022"
+    takes_backbone = True
     default_size = (192, 288)
     default_window = 5
     default_error_norm = "absolute"
@@ -131,7 +132,7 @@ class AppearanceMotionAutoencoder(FusedDetector):
             )
         self.code_channels, self.reduction, self.flow_weight = code_channels, reduction, flow_weight
         self.normal_speed = normal_speed
-        self.spatial_encoder = Contraction(self.filters, name="spatial_encoder")
+        self.spatial_encoder = self.contraction_of_pictures(self.filters, "spatial_encoder")
         self.temporal_encoder = Contraction(self.motion_filters, name="temporal_encoder")
         self.temporal_code = keras.layers.Conv2D(code_channels, 1, activation="tanh", name="temporal_code")
         self.temporal_decoder = Expansion(self.motion_filters, 2 * stride, name="temporal_decoder")

@@ -1,13 +1,17 @@
 """What every detector is: a Keras model that turns frames into per-frame scores and coarse error maps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
 import numpy as np
 from keras import ops
 
+from vadray.detectors.backbones.backbone import IMAGENET
+from vadray.detectors.backbones.encoder import PretrainedContraction, PretrainedEncoder
+from vadray.detectors.layers.convolutional import encoder
 from vadray.detectors.layers.normal_error import NormalError
+from vadray.detectors.layers.unet import Contraction
 from vadray.detectors.losses import weighted_loss
 from vadray.errors import RequestError
 from vadray.media.flow_code import FLOW_CHANNELS, FLOW_LEVELS, FLOW_MOST_PX, FLOW_ZERO
@@ -42,6 +46,11 @@ class Detector(keras.Model):
             what stands still, a parked van or a change of light, is no event. Needs `flow`. Defaults to 0: all count.
         losses: What a reconstructed or predicted picture is trained by: weights of "mse", "ssim" and "gradient"; see
             `losses.weighted_loss`. Defaults to {"mse": 1}.
+        backbone: Transfer learning: the network that the encoder of pictures begins with, "efficientnet_lite0" or one
+            of `keras.applications`, in place of the detector's own. It is trained on, and is part of what is saved.
+            Defaults to None.
+        backbone_weights: "imagenet" (efficientnet_lite0, from the extra `backbone`), a path to a weights file that all
+            nodes have, or None for random ones. Defaults to "imagenet".
 
     Raises:
         RequestError: An argument is out of its range.
@@ -59,6 +68,7 @@ class Detector(keras.Model):
     )
 
     needs_labels: ClassVar[bool] = False  # learns from a labelled set rather than from normal footage
+    takes_backbone: ClassVar[bool] = False  # has an encoder that a pre-trained network can take the place of
 
     def __init__(
         self,
@@ -73,6 +83,8 @@ class Detector(keras.Model):
         error_norm: str | None = None,
         gate: float = 0.0,
         losses: Mapping[str, float] | None = None,
+        backbone: str | None = None,
+        backbone_weights: str | None = IMAGENET,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -110,13 +122,26 @@ class Detector(keras.Model):
                 f"Argument `losses` must be left out: {self.name_of_detector} is not trained by gradients. "
                 f"Received: losses={losses}"
             )
-        self.gate = gate
+        if backbone and not self.takes_backbone:
+            raise RequestError(
+                f"Argument `backbone` must be left out: {self.name_of_detector} has no encoder of pictures that a "
+                f"pre-trained network could take the place of. Received: backbone={backbone}"
+            )
+        self.gate, self.backbone_name, self.backbone_weights = gate, backbone, backbone_weights
+        self._weights_are_saved = False
         self.error_norm, self.loss_weights = error_norm, dict(losses or {"mse": 1.0})
         self.picture_loss = weighted_loss(self.loss_weights)
         self.height, self.width, self.channels = height, width, channels
         self.window, self.stride, self.cell, self.flow = window, stride, cell, flow
         self.relative = relative
         self.normal_error = NormalError(name="normal_error") if relative else None
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Detector":
+        """A detector as it was saved. Its weights come with it: a backbone's are not read anew."""
+        detector = super().from_config(config, custom_objects)
+        detector._weights_are_saved = True
+        return detector
 
     @property
     def context(self) -> int:
@@ -147,12 +172,38 @@ class Detector(keras.Model):
 
     def build(self, input_shape: Any = None) -> None:
         self.build_layers()
+        if not self._weights_are_saved:
+            for layer in self.layers:
+                if isinstance(layer, PretrainedContraction):
+                    layer.load()
         if self.normal_error is not None:
             self.normal_error.build((None, self.height // self.cell, self.width // self.cell))
         self.built = True
 
     def build_layers(self) -> None:
         """Makes the weights of the detector's own layers."""
+
+    def encoder_of_pictures(self, filters: Sequence[int], code_channels: int) -> keras.layers.Layer:
+        """`encoder`, or what begins with the backbone in its place."""
+        if not self.backbone_name:
+            return encoder(filters, code_channels)
+        return PretrainedEncoder(
+            code_channels,
+            self.height,
+            self.width,
+            self.backbone_name,
+            self.backbone_weights,
+            2 ** len(filters),
+            name="encoder",
+        )
+
+    def contraction_of_pictures(self, filters: Sequence[int], name: str) -> keras.layers.Layer:
+        """`Contraction`, or what begins with the backbone in its place."""
+        if not self.backbone_name:
+            return Contraction(filters, name=name)
+        return PretrainedContraction(
+            filters, self.height, self.width, self.backbone_name, self.backbone_weights, name=name
+        )
 
     def prepare(self, frames: Any) -> Any:
         """Bytes to numbers.
@@ -273,4 +324,9 @@ class Detector(keras.Model):
             "error_norm": self.error_norm,
             "gate": self.gate,
             "losses": self.loss_weights if self.learns else None,
+            **(
+                {"backbone": self.backbone_name, "backbone_weights": self.backbone_weights}
+                if self.takes_backbone
+                else {}
+            ),
         }

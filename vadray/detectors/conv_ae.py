@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from vadray.detectors.base import Detector
-from vadray.detectors.layers.convolutional import decoder, encoder
+from vadray.detectors.layers.convolutional import decoder
 from vadray.detectors.layers.local_contrast import LocalContrast, box_blur
 from vadray.errors import RequestError
 
@@ -62,6 +62,7 @@ class ConvolutionalAutoencoder(Detector):
     name_of_detector = "conv_ae"
     kind = "image"
     paper = "Masci et al., ICANN 2011"
+    takes_backbone = True
     recommended = True
     default_size = (128, 128)
 
@@ -94,7 +95,7 @@ class ConvolutionalAutoencoder(Detector):
         self.filters, self.code_channels = tuple(filters), code_channels
         self.contrast, self.blur, self.per_picture = contrast, blur, per_picture
         self.local_contrast = LocalContrast(contrast, name="local_contrast") if contrast else None
-        self.encoder = encoder(self.filters, code_channels)
+        self.encoder = self.encoder_of_pictures(self.filters, code_channels)
         self.decoder = decoder(self.filters, channels, activation="linear" if contrast else "sigmoid")
 
     def build_layers(self) -> None:

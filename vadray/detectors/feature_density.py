@@ -137,14 +137,6 @@ class FeatureDensity(Detector):
             if density == "nearest"
             else PatchGaussian(name="gaussian")
         )
-        self._weights_are_saved = False
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "FeatureDensity":
-        """A detector as it was saved. Its weights come with it: where they once were read is not looked at."""
-        detector = super().from_config(config, custom_objects)
-        detector._weights_are_saved = True
-        return detector
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from vadray.detectors.base import Detector
-from vadray.detectors.layers.unet import Contraction, Expansion, checked_filters
+from vadray.detectors.layers.unet import Expansion, checked_filters
 from vadray.detectors.layers.windows import flat, repeated, stacked, unstacked, windows_of
 from vadray.detectors.losses import flow_loss, gradient_loss
 from vadray.detectors.prediction import check_no_flow, check_prediction
@@ -63,6 +63,7 @@ class FramePrediction(Detector):
     name_of_detector = "frame_prediction"
     kind = "video"
     paper = "Liu et al., CVPR 2018"
+    takes_backbone = True
     default_size = (240, 360)
     default_window = 5
     default_error_norm = "absolute"
@@ -87,7 +88,7 @@ class FramePrediction(Detector):
                 raise RequestError(f"Argument `{argument}` must be at least 0. Received: {argument}={value}")
         self.filters = checked_filters(filters, height, width)
         self.gradient_weight, self.flow_weight = gradient_weight, flow_weight
-        self.contraction = Contraction(self.filters, name="contraction")
+        self.contraction = self.contraction_of_pictures(self.filters, "contraction")
         self.expansion = Expansion(self.filters, stride * channels, name="expansion")
 
     def build_layers(self) -> None:

@@ -8,7 +8,7 @@ from keras import ops
 
 from vadray.detectors.fused import FusedDetector
 from vadray.detectors.layers.memory import Memory, compactness, separateness
-from vadray.detectors.layers.unet import Contraction, Expansion, checked_filters
+from vadray.detectors.layers.unet import Expansion, checked_filters
 from vadray.detectors.layers.windows import flat, repeated, stacked, unstacked, windows_of
 from vadray.detectors.prediction import check_no_flow, check_prediction
 from vadray.errors import RequestError
@@ -74,6 +74,7 @@ class MemoryAutoencoder(FusedDetector):
     name_of_detector = "memory_ae"
     kind = "video"
     paper = "Park et al., CVPR 2020; Gong et al., ICCV 2019"
+    takes_backbone = True
     default_size = (240, 360)
     default_window = 5
     default_error_norm = "absolute"
@@ -116,7 +117,7 @@ class MemoryAutoencoder(FusedDetector):
         self.filters = checked_filters(filters, height, width)
         self.predicts = task == "prediction"
         self.seen = self.context if self.predicts else window
-        self.contraction = Contraction(self.filters, name="contraction")
+        self.contraction = self.contraction_of_pictures(self.filters, "contraction")
         # not `memory`: the code must be able to be negative for a cosine to tell anything
         self.query = keras.layers.Conv2D(self.filters[-1], 1, name="query")
         self.memory = Memory(items, sharpness, name="memory")

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from vadray.detectors.fused import FusedDetector
-from vadray.detectors.layers.convolutional import decoder, encoder
+from vadray.detectors.layers.convolutional import decoder
 from vadray.detectors.layers.temporal import TEMPORAL, temporal_model
 from vadray.errors import RequestError
 
@@ -79,6 +79,7 @@ class SpatiotemporalAutoencoder(FusedDetector):
     name_of_detector = "stae"
     kind = "video"
     paper = "Image and Video Anomaly Detection Using AI Based Deep Anomaly Detectors, 2024"
+    takes_backbone = True
     recommended = True
     default_size = (128, 192)
     default_window = 8
@@ -139,7 +140,7 @@ class SpatiotemporalAutoencoder(FusedDetector):
         self.on_maps = TEMPORAL[temporal].on_maps
         self.code_shape = (height // halved, width // halved, code_channels)
         self.given = channels * (2 if difference else 1)  # channels that are given back
-        self.encoder = encoder(self.filters, code_channels)
+        self.encoder = self.encoder_of_pictures(self.filters, code_channels)
         self.remember = temporal_model(temporal, code_channels if self.on_maps else units, layers)
         signed = background or difference > 0
         self.decoder = decoder(self.filters, self.given, activation="linear" if signed else "sigmoid")

@@ -67,6 +67,7 @@ class SpatioTemporalDissociation(FusedDetector):
     name_of_detector = "std"
     kind = "video"
     paper = "Chang et al., Pattern Recognition 122, 2022"
+    takes_backbone = True
     default_size = (192, 288)
     default_window = 5
     default_error_norm = "absolute"
@@ -111,7 +112,7 @@ class SpatioTemporalDissociation(FusedDetector):
         self.motion_weight, self.cluster_weight = motion_weight, cluster_weight
         self.attention = VarianceAttention(name="attention")
         self.soft_clusters = SoftClusters(clusters, name="clusters")
-        self.spatial_encoder = Contraction(self.filters, name="spatial_encoder")
+        self.spatial_encoder = self.contraction_of_pictures(self.filters, "spatial_encoder")
         self.spatial_code = keras.layers.Conv2D(code_channels, 1, name="spatial_code")
         self.spatial_decoder = Expansion(self.filters, channels, "sigmoid", name="spatial_decoder")
         self.motion_encoder = Contraction(self.motion_filters, name="motion_encoder")

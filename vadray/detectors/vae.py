@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from vadray.detectors.base import Detector
-from vadray.detectors.layers.convolutional import decoder, encoder
+from vadray.detectors.layers.convolutional import decoder
 from vadray.errors import RequestError
 
 LOG_VARIANCE_RANGE = (-10.0, 10.0)  # beyond it the exponential overflows before the loss can pull it back
@@ -55,6 +55,7 @@ class VariationalAutoencoder(Detector):
     name_of_detector = "vae"
     kind = "image"
     paper = "Kingma and Welling, ICLR 2014"
+    takes_backbone = True
     default_size = (128, 128)
 
     def __init__(
@@ -85,7 +86,7 @@ class VariationalAutoencoder(Detector):
         self.seed, self.noise = seed, keras.random.SeedGenerator(seed)
         self.map_shape = (height // halved, width // halved, code_channels)
         self.map_size = self.map_shape[0] * self.map_shape[1] * code_channels
-        self.encoder = encoder(self.filters, code_channels)
+        self.encoder = self.encoder_of_pictures(self.filters, code_channels)
         self.mean = keras.layers.Dense(units, name="mean")
         self.log_variance = keras.layers.Dense(units, name="log_variance")
         self.expand = keras.layers.Dense(self.map_size, activation="leaky_relu", name="expand")

@@ -20,7 +20,7 @@ from vadray.training.feed import Samples, Schedule
 Say = Callable[[str], None]
 
 # arguments of `Detector` that any detector passes on
-COMMON_SETTINGS = ("cell", "relative", "error_norm", "losses")
+COMMON_SETTINGS = ("cell", "relative", "error_norm", "losses", "backbone", "backbone_weights")
 VIDEO_SETTINGS = ("flow", "gate")
 
 

@@ -26,7 +26,7 @@ class Backbone(keras.layers.Layer):
     A network that was trained on a million photographs tells textures and parts apart that a few hundred pictures
     of one's own cannot teach. The features are those of the last layer of each resolution, which in inverted
     residual networks is the wide, activated one before the next step down; layers behind the coarsest of them are
-    left out. The network is never trained here and its batch norms, where it has any, run in inference mode.
+    left out. The network is frozen unless `trainable=True`; its batch norms, where it has any, run in inference mode.
 
     Args:
         network: "efficientnet_lite0", or a network of `keras.applications`, such as "ResNet50".
@@ -67,7 +67,7 @@ class Backbone(keras.layers.Layer):
                 f"weights: expected a path to {network}'s weights, since nothing is downloaded; received {weights!r}"
             )
         _, self.network, self._preprocess = self._make()
-        self.network.trainable = False
+        self.network.trainable = self.trainable
 
     def load(self) -> None:
         """Reads the weights that were asked for. Not called for a saved detector, which brings its own.

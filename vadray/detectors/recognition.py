@@ -155,10 +155,10 @@ class RecognitionDetector(Detector):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RecognitionDetector":
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RecognitionDetector":
         base = config["base"]
         made = keras.saving.get_registered_object(base["class_name"]).from_config(base["config"])
-        return cls(**{**config, "base": made})
+        return super().from_config({**config, "base": made}, custom_objects)
 
 
 def frame_motion(frames: Any, channels: int) -> Any:

@@ -27,10 +27,14 @@ class SpatioTemporalDissociation(FusedDetector):
     The papers state: a spatial autoencoder that reconstructs the last individual frame; a motion autoencoder that
     takes consecutive frames and gives the RGB difference between the others and the last; variance-based attention;
     deep k-means on the joined code; a score fused pixel by pixel from the errors and the cluster distance.
+    The authors' code (github.com/ChangYunPeng/VideoAnomalyDetection) adds: RGB at 256 pixels, residual networks of three
+    halvings, 32 clusters that begin with k-means, 105,000 batches of 4, an attention by softmax over the picture, and
+    as the score the mean over the picture of (squared error of reconstruction plus difference) times cluster distance.
     We had to choose: half the resolution for motion, and thin layers, for two CPU cores; that the motion
     autoencoder does not see the last frame, so that its differences have to be predicted (fast motion cannot be);
     a sigmoid for the attention (`VarianceAttention`); distances relative to the length of the codes
-    (`SoftClusters`); each error relative to what is usual of it before they are added.
+    (`SoftClusters`); each error relative to what is usual of it, and then a sum, since a product of maps is large only
+    where both are.
 
     Args:
         height: Rows, a multiple of 16 or more: of `2 ** len(filters)` and, halved, of `2 ** len(motion_filters)`.

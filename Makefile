@@ -4,11 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test soak lint format clean
 
 help:
 	@echo "make demo    the whole thing on this machine, on a small synthetic archive, into demo/"
 	@echo "make test    the tests"
+	@echo "make soak    the longer ones, on real data in VADRAY_TEST_DATA"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  ruff format"
 	@echo "make clean   remove .venv and demo/"
@@ -32,6 +33,9 @@ demo: .venv/.package
 
 test: .venv/.test
 	$(BIN)/python -m pytest
+
+soak: .venv/.test
+	$(BIN)/python -m pytest -m soak
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -109,6 +109,7 @@ def test_images_have_no_motion(archive, bundles, capsys):
     assert "motion_table: expected a bundle that scores video" in capsys.readouterr().err
 
 
+@pytest.mark.soak
 def test_real_clips_have_a_table_and_region_figures(cluster, real_set, tmp_path):  # noqa: F811
     """Two clips of Ped2 with a cyclist each: measured optical flow finds them where they are."""
     ped2, small = Path(real_set("ped2")), tmp_path / "ped2"

@@ -120,6 +120,7 @@ def test_video_maps_do_not_depend_on_how_it_is_cut(archive, bundles, tmp_path):
         np.testing.assert_allclose(cut[uri][1], maps, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.soak
 def test_real_tiles_have_pixel_figures(cluster, real_set, tmp_path, capsys):  # noqa: F811
     """A blurred untrained autoencoder already sees the darkest defects: better than chance, far from perfect."""
     keras.utils.set_random_seed(0)

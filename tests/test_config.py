@@ -3,8 +3,9 @@
 import pytest
 
 from vadray import cli
-from vadray.config import SweepOptions, TrainOptions, parse, parse_pair
+from vadray.config import SweepOptions, TrainOptions
 from vadray.errors import RequestError
+from vadray.parsing import parse, parse_pair
 
 
 def test_yaml_then_key_value(tmp_path):

@@ -14,8 +14,8 @@ from typing import Any, get_args, get_origin
 from rich.console import Console
 
 from vadray import __version__, commands
-from vadray.config import parse, parse_pair, parse_value
 from vadray.errors import RequestError, VadrayError
+from vadray.parsing import parse, parse_pair, parse_value
 
 WRONG_REQUEST, INTERRUPTED, FAILED = 2, 5, 1
 

@@ -1,14 +1,10 @@
-"""Typed configuration: YAML file, then `key=value` and flags; unknown and ill-typed keys are refused."""
+"""The options of every command, typed."""
 
-import difflib
 import re
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from vadray import storage
-from vadray.errors import RequestError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Options(BaseModel):
@@ -307,110 +303,3 @@ def comma_separated(value: Any) -> Any:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")]
     return value if isinstance(value, list) else [value]
-
-
-OptionsType = TypeVar("OptionsType", bound=Options)
-
-
-def parse(options: type[OptionsType], config: str | None, overrides: dict[str, Any]) -> OptionsType:
-    """Builds and validates the options of a command.
-
-    Args:
-        options: The command's options class.
-        config: Path or URI of a flat YAML file, or None.
-        overrides: Values that win over the file. Strings are read as YAML scalars where a number or a boolean
-            is expected.
-
-    Raises:
-        RequestError: The file is not a flat mapping; a key is unknown (the nearest valid one is named), missing
-            or has a value of another type.
-    """
-    values = {**(read_yaml(config) if config else {}), **overrides}
-    names = list(options.model_fields)
-    for key in values:
-        if key not in names:
-            near = difflib.get_close_matches(str(key).replace("-", "_"), names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"valid keys: {', '.join(names)}"
-            raise RequestError(f"unknown key {key!r} (received {key}={values[key]!r}): {hint}")
-    try:
-        return options.model_validate(values)
-    except ValidationError as error:
-        raise RequestError(
-            "\n".join(_explain(options, problem, names) for problem in error.errors())
-        ) from None
-
-
-def _explain(options: type[Options], problem: Any, names: list[str]) -> str:
-    if not problem["loc"]:
-        return problem["msg"].removeprefix("Value error, ")
-    key = ".".join(str(part) for part in problem["loc"])
-    name = str(problem["loc"][0])
-    field = options.model_fields.get(name)
-    if problem["type"] == "missing" and "." not in key:
-        return f"{key}: missing; expected {type_name(field)} ({field.description if field else ''})"
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), list(Route.model_fields), n=1)
-        return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{key}: expected {type_name(field)}, received {problem['input']!r} ({problem['msg']})"
-
-
-def type_name(field: Any) -> str:
-    """The expected type of a field, as a person would write it."""
-    annotation = field.annotation if field else None
-    text = (
-        annotation.__name__
-        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
-        else str(annotation)
-    )
-    for long, short in (
-        ("typing.", ""),
-        ("vadray.config.", ""),
-        ("NoneType", "None"),
-        ("Literal", "one of "),
-    ):
-        text = text.replace(long, short)
-    return text
-
-
-def read_yaml(uri: str) -> dict[str, Any]:
-    """A flat mapping from a YAML file.
-
-    Raises:
-        RequestError: The file is missing, is not YAML, or does not hold a mapping.
-    """
-    uri = storage.absolute(uri)
-    try:
-        values = yaml.safe_load(storage.read_bytes(uri))
-    except FileNotFoundError:
-        raise RequestError(f"--config {uri}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"--config {uri}: expected YAML, received: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise RequestError(
-            f"--config {uri}: expected a mapping of key: value, received {type(values).__name__}"
-        )
-    return values
-
-
-def parse_pair(text: str) -> tuple[str, Any]:
-    """`key=value` from the command line.
-
-    Raises:
-        RequestError: There is no `=`.
-    """
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise RequestError(f"argument {text!r}: expected key=value")
-    return key.replace("-", "_"), parse_value(value)
-
-
-def parse_value(value: str) -> str | None:
-    """One value from the command line: text, which the option's type reads further."""
-    return None if value in ("", "null", "~") else value
-
-
-def frames_in_mib(height: int, width: int, channels: int, mib: int = 32) -> int:
-    """Frames of `height` x `width` x `channels` bytes that fit `mib` MiB; at least 16."""
-    return max(16, mib * 2**20 // (height * width * channels))

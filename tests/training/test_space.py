@@ -2,8 +2,9 @@
 
 import pytest
 
-from vadray.config import TuneOptions, parse, parse_pair
+from vadray.config import TuneOptions
 from vadray.errors import RequestError
+from vadray.parsing import parse, parse_pair
 from vadray.training.space import draw_trials, starting_values, trial_options
 from vadray.training.trials import TrialRecord, best_trial, ending, table_rows
 

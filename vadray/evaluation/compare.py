@@ -12,7 +12,7 @@ from typing import Any
 
 from vadray import storage
 from vadray.bundle import open_bundle
-from vadray.config import EvaluateOptions, TrainOptions, parse
+from vadray.config import EvaluateOptions, TrainOptions
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
@@ -22,6 +22,7 @@ from vadray.evaluation.evaluation_files import SCORES, read_curve
 from vadray.evaluation.learned import LearnedObjects
 from vadray.evaluation.metrics import Figures
 from vadray.evaluation.plots import Curve, grouped_png
+from vadray.parsing import parse
 from vadray.training.prepare import detector_config
 from vadray.training.train import train
 

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vadray.config import frames_in_mib
 from vadray.errors import UnreadableMedia
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo, Source
@@ -187,3 +186,8 @@ def _join(decoded: list[list[DecodedChunk]]) -> DecodedChunk:
         motion=np.concatenate([chunk.motion for chunk in chunks]),
         members=tuple(chunks[-1].members[0] for chunks in decoded),
     )
+
+
+def frames_in_mib(height: int, width: int, channels: int, mib: int = 32) -> int:
+    """Frames of `height` x `width` x `channels` bytes that fit `mib` MiB; at least 16."""
+    return max(16, mib * 2**20 // (height * width * channels))

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import stats
 from sklearn.model_selection import ParameterSampler
 
-from vadray.config import TrainOptions, TuneOptions, parse
+from vadray.config import TrainOptions, TuneOptions
 from vadray.detectors.base import Detector
 from vadray.detectors.registry import detector_class
 from vadray.errors import RequestError
+from vadray.parsing import parse
 from vadray.training.prepare import detector_config, own_arguments
 
 EXAMPLE = "space='{learning_rate: {loguniform: [1e-4, 1e-2]}, settings.code_channels: {choice: [8, 16]}}'"

@@ -31,8 +31,9 @@ $(BIN)/python:
 demo: .venv/.package
 	$(BIN)/vadray demo --out demo
 
+# two processes: while Ray starts a worker, the other tests run
 test: .venv/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 soak: .venv/.test
 	$(BIN)/python -m pytest -m soak

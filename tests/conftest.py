@@ -12,6 +12,13 @@ from tests.s3_server import s3_server  # noqa: F401
 from vadray.synth import SynthArchive, synthesise
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup`: all files that need a Ray in one process, so that there is one; others file by file."""
+    with_ray = {item.path for item in items if "cluster" in item.fixturenames}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path in with_ray else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def cluster(s3_server):  # noqa: F811
     """A local Ray; started after the S3 server, since workers see the environment that Ray was started in."""

@@ -50,7 +50,7 @@ def robustness_png(rows: Sequence[RobustnessRow], title: str = "Robustness") -> 
     """
     clean = next((row for row in rows if row.name == CLEAN), None)
     families = [pair for pair in FAMILIES if any(row.family == pair[0] for row in rows)] or [FAMILIES[0]]
-    figure = Figure(figsize=(6 * len(families), 4.5), layout="constrained")
+    figure = Figure(figsize=(6 * len(families), 5), layout="constrained")
     figure.suptitle(title)
     for axes, (family, xlabel) in zip(
         figure.subplots(1, len(families), sharey=True, squeeze=False)[0], families, strict=True
@@ -65,7 +65,7 @@ def robustness_png(rows: Sequence[RobustnessRow], title: str = "Robustness") -> 
             axes.plot(x, y, marker=".", color=f"C{index % 10}", linewidth=1.2, label=name)
         axes.axhline(0.5, color="grey", linewidth=0.8, linestyle=":", label="chance")
         axes.set(xlabel=xlabel, ylabel="AUC micro", ylim=(0, 1.02))
-        axes.legend(loc="lower left", fontsize="small")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4, fontsize="small")
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -125,6 +125,7 @@ def _run(
     # results are told line by line and kept by `keeper`; and an interrupt ends the command as it ends any other
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its boxes are printed even with verbose=0
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     trainable = tune.with_resources(tune.with_parameters(run_trial, requests=requests), space.resources)
     # Ray Tune's own state is a pickle, which is not read again: here it lasts as long as the search

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from vadray import cli
+from vadray.config import EvaluateOptions
+from vadray.evaluation.compare import jobs_of
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown, paper_margins
 
 
@@ -42,6 +44,15 @@ def test_second_run_keeps_the_cells(compared, capsys):
     assert cli.main(command) == 0
     assert "kept from an earlier run" in capsys.readouterr().err
     assert before == {path: path.stat().st_mtime_ns for path in (out / "cells").rglob("*") if path.is_file()}
+
+
+def test_seeds_are_for_what_draws_at_random():
+    options = EvaluateOptions(
+        bundle="motion", dataset="x", seeds=[3, 4], training={"stae": {"seeds": [5, 6]}}
+    )
+    assert jobs_of("motion", options) == [("motion", 3)]
+    assert jobs_of("feature_density", options) == [("feature_density", 3), ("feature_density", 4)]
+    assert jobs_of("stae", options) == [("stae", 5), ("stae", 6)]
 
 
 def test_what_is_neither_bundle_nor_detector_is_refused(archive, bundles, tmp_path, capsys):

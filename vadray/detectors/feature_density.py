@@ -19,6 +19,7 @@ MOST_PATCHES = 120_000  # among which the memory is chosen
 FRAMES_AT_ONCE = 8
 DIMENSIONS = {"nearest": 256, "gaussian": 128}  # a Gaussian is a matrix of them in each place
 GREY = 110 / 255  # the mean to which every picture is brought
+SPREADS = 3  # of the distances in one place, above their mean, are usual there
 LEAST_SHARE = 0.25  # of the mean over all places, for what is usual in one
 TINY = 1e-6
 
@@ -232,7 +233,7 @@ class FeatureDensity(Detector):
         else:
             distances = self._fit_memory(self.patches, pictures, np.arange(len(pictures)) % count, random)
         maps = np.concatenate(distances)
-        usual = maps.mean(axis=0) + 2 * maps.std(axis=0)
+        usual = maps.mean(axis=0) + SPREADS * maps.std(axis=0)
         self.usual.assign(np.maximum(usual, max(LEAST_SHARE * usual.mean(), TINY)))
 
     def _fit_projection(self, pictures: np.ndarray) -> None:

@@ -23,7 +23,7 @@ from vadray.evaluation.learned import LearnedObjects
 from vadray.evaluation.metrics import Figures
 from vadray.evaluation.plots import Curve, grouped_png
 from vadray.parsing import parse
-from vadray.training.prepare import detector_config
+from vadray.training.prepare import detector_config, draws_at_random
 from vadray.training.train import train
 
 Say = Callable[[str], None]
@@ -74,7 +74,7 @@ def compare(options: EvaluateOptions, say: Say) -> list[Cell]:
             "comparison leaves in out/cells/"
         )
     entries = list(dict.fromkeys([options.bundle, *options.compare]))
-    jobs = [job for entry in entries for job in _jobs(entry, options)]
+    jobs = [job for entry in entries for job in jobs_of(entry, options)]
     labelled = read_labels(options.dataset)
     learned = _learned(entries, options)
     cells = []
@@ -115,7 +115,12 @@ def write_comparison(cells: Sequence[Cell], options: EvaluateOptions) -> None:
     )
 
 
-def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
+def jobs_of(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
+    """The cells of a bundle or detector: itself, and the seed of its training, None for a bundle.
+
+    Raises:
+        RequestError: It is neither, or cannot be trained on a normal half.
+    """
     if _is_bundle(entry):
         return [(entry, None)]
     try:
@@ -127,9 +132,9 @@ def _jobs(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]]:
             f"compare: {entry} learns from labels, and a comparison trains on the normal half, which has none; train it "
             f"by `vadray train {options.dataset} --detector {entry}` and give its bundle"
         )
-    # what does not learn is the same for every seed but for the split, so one is enough
+    # where nothing is drawn at random, only the split depends on the seed, and one is enough
     seeds = options.training.get(entry, {}).get("seeds", options.seeds)
-    return [(entry, seed) for seed in (seeds if detector.learns else seeds[:1])]
+    return [(entry, seed) for seed in (seeds if draws_at_random(detector) else seeds[:1])]
 
 
 def _is_bundle(entry: str) -> bool:

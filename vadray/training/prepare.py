@@ -94,6 +94,11 @@ def own_arguments(detector: type[Detector]) -> list[str]:
     ]
 
 
+def draws_at_random(detector: type[Detector]) -> bool:
+    """Whether another seed makes another detector of the same footage."""
+    return detector.learns or "seed" in own_arguments(detector)
+
+
 def detector_config(options: TrainOptions) -> dict[str, Any]:
     """The detector's arguments from the options; what it has no argument for is refused."""
     detector = detector_class(options.detector)
@@ -126,6 +131,8 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
                 + (f"; did you mean {near[0]}?" if near else "")
             )
         config[name] = value
+    if "seed" in own_arguments(detector):
+        config.setdefault("seed", options.seed)
     return config
 
 

@@ -12,6 +12,7 @@ from tests.s3_server import s3_server  # noqa: F401
 from vadray.synth import SynthArchive, synthesise
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: all files that need a Ray in one process, so that there is one; others file by file."""
     with_ray = {item.path for item in items if "cluster" in item.fixturenames}

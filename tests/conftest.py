@@ -12,12 +12,12 @@ from tests.s3_server import s3_server  # noqa: F401
 from vadray.synth import SynthArchive, synthesise
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: all files that need a Ray in one process, so that there is one; others file by file."""
+    """Marks all tests of files that need Ray, so that `make test` can run the others beside them."""
     with_ray = {item.path for item in items if "cluster" in item.fixturenames}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.path in with_ray else item.path.stem))
+        if item.path in with_ray:
+            item.add_marker(pytest.mark.ray)
 
 
 @pytest.fixture(scope="session")

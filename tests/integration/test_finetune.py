@@ -8,6 +8,7 @@ from vadray.bundle import open_bundle, write_bundle
 from vadray.config import TrainOptions
 from vadray.detectors.conv_ae import ConvolutionalAutoencoder
 from vadray.detectors.stae import SpatiotemporalAutoencoder
+from vadray.detectors.vae import VariationalAutoencoder
 from vadray.errors import RequestError
 from vadray.training.start import start_from
 from vadray.training.train import train
@@ -69,6 +70,14 @@ def test_two_workers_start_from_the_bundle_and_the_old_calibration_is_told_besid
 def test_the_same_detector_takes_all_weights_whatever_its_stride(bundles, more):
     detector, source = built(**more), open_bundle(str(bundles["video"])).load_detector()
     assert start_from(str(bundles["video"]), detector).taken == "all"
+    np.testing.assert_array_equal(learned(detector), learned(source))
+
+
+def test_another_seed_takes_all_weights_too(tmp_path):
+    """The seed of a training reaches detectors that draw, and is no reason to begin with less."""
+    source, detector = (built(VariationalAutoencoder, units=8, seed=seed) for seed in (0, 1))
+    bundle = write_bundle(str(tmp_path / "raw"), source, None, {}, {})
+    assert start_from(bundle.uri, detector).taken == "all"
     np.testing.assert_array_equal(learned(detector), learned(source))
 
 

@@ -14,8 +14,9 @@ from vadray.errors import RequestError
 from vadray.sweep.units import frame_shape
 from vadray.training.calibrate import score_footage
 
-# what weights do not depend on: names, and by how much windows move
-_NOT_LEARNED = ("name", "dtype", "trainable", "stride")
+# what makes no other weights of those that are given: names, by how much windows move, the seed of what is drawn, and
+# where a backbone once was read from
+_NOT_LEARNED = ("name", "dtype", "trainable", "stride", "seed", "backbone_weights")
 
 
 @dataclass(frozen=True)

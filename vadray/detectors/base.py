@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from vadray.detectors.backbones.backbone import IMAGENET
+from vadray.detectors.backbones.backbone import IMAGENET, Backbone
 from vadray.detectors.backbones.encoder import PretrainedContraction, PretrainedEncoder
 from vadray.detectors.layers.convolutional import encoder
 from vadray.detectors.layers.normal_error import NormalError
@@ -174,7 +174,7 @@ class Detector(keras.Model):
         self.build_layers()
         if not self._weights_are_saved:
             for layer in self.layers:
-                if isinstance(layer, PretrainedContraction):
+                if isinstance(layer, Backbone | PretrainedContraction):
                     layer.load()
         if self.normal_error is not None:
             self.normal_error.build((None, self.height // self.cell, self.width // self.cell))

@@ -145,8 +145,6 @@ class FeatureDensity(Detector):
         return -(-self.height // self.reductions[0]), -(-self.width // self.reductions[0])
 
     def build_layers(self) -> None:
-        if not self._weights_are_saved:
-            self.backbone.load()
         features = sum(self.backbone.features)
         self.centre = self.add_weight(shape=(features,), initializer="zeros", trainable=False, name="centre")
         self.projection = self.add_weight(

@@ -116,11 +116,8 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
             "constant, cosine, plateau, received temporal"
         )
     named = {name: getattr(options, name) for name in ("temporal", "units", "target")}
-    choices = [
-        *own_arguments(detector),
-        *COMMON_SETTINGS,
-        *(VIDEO_SETTINGS if detector.kind == "video" else ()),
-    ]
+    own = own_arguments(detector)
+    choices = [*own, *COMMON_SETTINGS, *(VIDEO_SETTINGS if detector.kind == "video" else ())]
     for name, value in {**named, **options.settings}.items():
         if value is None:
             continue
@@ -131,7 +128,7 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
                 + (f"; did you mean {near[0]}?" if near else "")
             )
         config[name] = value
-    if "seed" in own_arguments(detector):
+    if "seed" in own:
         config.setdefault("seed", options.seed)
     return config
 

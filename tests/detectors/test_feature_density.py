@@ -109,7 +109,7 @@ def test_memory_covers_what_is_far_apart_and_measures_the_nearest():
     memory = PatchMemory(3)
     memory.build((None, 1, 2, 2))
     patches = np.array([[0, 0], [0.1, 0], [10, 0], [10, 0.1], [0, 7], [0.1, 7]], np.float32)
-    chosen = memory.fit(patches, seed=0)
+    chosen = memory.fit(patches, np.random.default_rng(0))
     assert {int(place) // 2 for place in chosen} == {0, 1, 2}
     codes = np.array([[[[10, 4], [-3, 0]]]], np.float32)
     expected = np.linalg.norm(patches[chosen][None] - codes[0, 0][:, None], axis=-1).min(axis=1)
@@ -133,6 +133,7 @@ def test_gaussian_is_the_mahalanobis_distance():
         {"density": "uniform"},
         {"dimensions": 0},
         {"memory_size": 0},
+        {"memories": 0},
         {"top_share": 0},
         {"window": 2},
         {"backbone": "lite"},
@@ -148,3 +149,17 @@ def test_no_picture_to_fit_is_refused():
     detector.build()
     with pytest.raises(RequestError, match="at least one normal picture"):
         detector.fit_normal([])
+
+
+def test_several_memories_are_averaged_and_each_holds_other_patches():
+    frames = with_anomaly(footage(6, seed=5))
+    several = fitted(memories=3)
+    first, second, third = (np.asarray(memory.patches) for memory in several.densities)
+    assert not np.array_equal(first, second) and not np.array_equal(second, third)
+    maps = []
+    for number, memory in enumerate(several.densities):
+        single = fitted(memories=1)
+        single.densities[0].patches.assign(memory.patches)
+        single.usual.assign(several.usual[number : number + 1])
+        maps.append(np.asarray(single.score(frames)[1]))
+    np.testing.assert_allclose(np.asarray(several.score(frames)[1]), np.mean(maps, axis=0), rtol=1e-4)

@@ -37,9 +37,9 @@ class FeatureDensity(Detector):
     over 3 x 3; PatchCore remembers 1 to 25 % of the patches, chosen greedily, and scores by the largest distance,
     weighted by how dense the memory is there; PaDiM takes 100 (ResNet-18) or 550 dimensions at random and adds
     0.01 to the covariance's diagonal.
-    We had to choose: EfficientNet-Lite0, whose weights a package carries; a memory of fixed size; and principal
-    components in place of dimensions at random, which made the figure a lottery. Further, measured on magnetic tiles
-    of six exposures:
+    We had to choose: EfficientNet-Lite0, whose weights a package carries; memories of fixed size, several of them, each
+    of other patches, whose distances are averaged, since a single one is a draw; and principal components in place of
+    dimensions at random, which are a lottery. Further, measured on magnetic tiles of six exposures:
     - Every picture is brought to the same mean brightness: exposure says nothing of a surface.
     - Distances are relative to what is usual in their place, since borders are always far from everything. What is
       usual comes from the fitted pictures, each against the memory without its own patches: with them, it would be
@@ -62,7 +62,8 @@ class FeatureDensity(Detector):
         density: "nearest" or "gaussian". Defaults to "nearest".
         dimensions: Principal components of the features that are compared, at least 1. Defaults to 256 for
             "nearest", 128 for "gaussian".
-        memory_size: Patches in memory ("nearest"), at least 1. Defaults to 4096.
+        memory_size: Patches in a memory ("nearest"), at least 1. Defaults to 4096.
+        memories: How many ("nearest"), at least 1. Defaults to 3.
         equalise: Bring every picture to the same mean brightness. Defaults to True.
         by_picture: Divide distances by their picture's median. Defaults to True.
         mirror: Fit each picture's mirror image (left to right) too, and score both, at twice the cost: for surfaces
@@ -104,6 +105,7 @@ class FeatureDensity(Detector):
         density: str = "nearest",
         dimensions: int | None = None,
         memory_size: int = 4096,
+        memories: int = 3,
         equalise: bool = True,
         by_picture: bool = True,
         mirror: bool = False,
@@ -125,18 +127,20 @@ class FeatureDensity(Detector):
         dimensions = DIMENSIONS[density] if dimensions is None else dimensions
         if dimensions < 1:
             raise RequestError(f"Argument `dimensions` must be at least 1. Received: dimensions={dimensions}")
+        if memories < 1:
+            raise RequestError(f"Argument `memories` must be at least 1. Received: memories={memories}")
         if not 0 < top_share <= 1:
             raise RequestError(
                 f"Argument `top_share` must be above 0 and at most 1. Received: top_share={top_share}"
             )
         self.reductions, self.density, self.dimensions = tuple(reductions), density, dimensions
-        self.memory_size, self.seed = memory_size, seed
+        self.memory_size, self.memories, self.seed = memory_size, memories, seed
         self.equalise, self.by_picture, self.mirror, self.top_share = equalise, by_picture, mirror, top_share
         self.backbone = Backbone(backbone, height, width, self.reductions, weights, name="backbone")
-        self.patches: PatchMemory | PatchGaussian = (
-            PatchMemory(memory_size, name="memory")
+        self.densities: list[PatchMemory | PatchGaussian] = (
+            [PatchMemory(memory_size, name=f"memory_{number}") for number in range(memories)]
             if density == "nearest"
-            else PatchGaussian(name="gaussian")
+            else [PatchGaussian(name="gaussian")]
         )
 
     @property
@@ -150,8 +154,11 @@ class FeatureDensity(Detector):
         self.projection = self.add_weight(
             shape=(features, self.dimensions), initializer="zeros", trainable=False, name="projection"
         )
-        self.usual = self.add_weight(shape=self.grid, initializer="ones", trainable=False, name="usual")
-        self.patches.build((None, *self.grid, self.dimensions))
+        self.usual = self.add_weight(
+            shape=(len(self.densities), *self.grid), initializer="ones", trainable=False, name="usual"
+        )
+        for density in self.densities:
+            density.build((None, *self.grid, self.dimensions))
 
     def describe(self, pictures: Any) -> Any:
         """Features of each patch.
@@ -185,10 +192,16 @@ class FeatureDensity(Detector):
         return distance
 
     def _distances_as_seen(self, pictures: Any) -> Any:
-        distance = self.patches(self.encode(pictures)) / ops.convert_to_tensor(self.usual)
-        if self.by_picture:
-            distance = distance / ops.maximum(_median(distance), TINY)
-        return distance
+        codes = self.encode(pictures)
+        total: Any = 0.0
+        for density, usual in zip(
+            self.densities, ops.unstack(ops.convert_to_tensor(self.usual)), strict=True
+        ):
+            distance = density(codes) / usual
+            if self.by_picture:
+                distance = distance / ops.maximum(_median(distance), TINY)
+            total = total + distance
+        return total / len(self.densities)
 
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
         count = frames.shape[0]
@@ -225,14 +238,16 @@ class FeatureDensity(Detector):
         if self.mirror:
             pictures = np.concatenate([pictures, pictures[:, :, ::-1]])
         self._fit_projection(pictures)
-        if isinstance(self.patches, PatchGaussian):
-            self.patches.fit(np.asarray(codes) for codes in self._each(self.encode, pictures))
-            distances = [np.asarray(self.patches(codes)) for codes in self._each(self.encode, pictures)]
-        else:
-            distances = self._fit_memory(self.patches, pictures, np.arange(len(pictures)) % count, random)
-        maps = np.concatenate(distances)
-        usual = maps.mean(axis=0) + SPREADS * maps.std(axis=0)
-        self.usual.assign(np.maximum(usual, max(LEAST_SHARE * usual.mean(), TINY)))
+        self.usual.assign(
+            [
+                _usual(
+                    self._fit_gaussian(density, pictures)
+                    if isinstance(density, PatchGaussian)
+                    else self._fit_memory(density, pictures, np.arange(len(pictures)) % count, random)
+                )
+                for density in self.densities
+            ]
+        )
 
     def _fit_projection(self, pictures: np.ndarray) -> None:
         """Principal components of the features, those of each stage weighed by their variance."""
@@ -253,9 +268,14 @@ class FeatureDensity(Detector):
         self.centre.assign(mean.astype(np.float32))
         self.projection.assign(projection.astype(np.float32))
 
+    def _fit_gaussian(self, gaussian: PatchGaussian, pictures: np.ndarray) -> np.ndarray:
+        """Fits each place's Gaussian; returns distances of each picture."""
+        gaussian.fit(np.asarray(codes) for codes in self._each(self.encode, pictures))
+        return np.concatenate([np.asarray(gaussian(codes)) for codes in self._each(self.encode, pictures)])
+
     def _fit_memory(
         self, memory: PatchMemory, pictures: np.ndarray, of: np.ndarray, random: np.random.Generator
-    ) -> list[np.ndarray]:
+    ) -> np.ndarray:
         """Fills the memory; returns distances of each picture to the patches of the others.
 
         `of [len(pictures)]` numbers what each is a picture of: its mirror image is no other picture.
@@ -268,13 +288,13 @@ class FeatureDensity(Detector):
             chosen = random.permutation(places)[:drawn]
             candidates.append(codes.reshape(places, -1)[chosen])
             owners.append(np.full(drawn, of[number]))
-        owner = np.concatenate(owners)[memory.fit(np.concatenate(candidates), self.seed)]
+        owner = np.concatenate(owners)[memory.fit(np.concatenate(candidates), random)]
         distances = []
         for number, picture in enumerate(pictures):
             own = owner == of[number] if of.max() > 0 else np.zeros(len(owner), bool)
             codes = self.encode(self.prepare(picture[None]))
             distances.append(np.asarray(memory(codes, np.where(own, FAR, 0.0).astype(np.float32))))
-        return distances
+        return np.concatenate(distances)
 
     def _each(self, function: Any, pictures: np.ndarray) -> Iterator[Any]:
         for start in range(0, len(pictures), FRAMES_AT_ONCE):
@@ -289,12 +309,19 @@ class FeatureDensity(Detector):
             "density": self.density,
             "dimensions": self.dimensions,
             "memory_size": self.memory_size,
+            "memories": self.memories,
             "equalise": self.equalise,
             "by_picture": self.by_picture,
             "mirror": self.mirror,
             "top_share": self.top_share,
             "seed": self.seed,
         }
+
+
+def _usual(maps: np.ndarray) -> np.ndarray:
+    """What is usual in each place, `[rows, columns]`, from distances of normal pictures `[n, rows, columns]`."""
+    usual = maps.mean(axis=0) + SPREADS * maps.std(axis=0)
+    return np.maximum(usual, max(LEAST_SHARE * usual.mean(), TINY))
 
 
 def _median(maps: Any) -> Any:

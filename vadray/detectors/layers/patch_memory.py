@@ -50,17 +50,16 @@ class PatchMemory(keras.layers.Layer):
         nearest = ops.min(squared, axis=1) + ops.sum(ops.square(flat), axis=1)
         return ops.reshape(ops.sqrt(ops.maximum(nearest, 0.0)), ops.shape(codes)[:-1])
 
-    def fit(self, patches: np.ndarray, seed: int) -> np.ndarray:
+    def fit(self, patches: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Remembers the patches that cover all of them best: greedily, the farthest from those chosen so far.
 
         Args:
             patches: float32 `[m, dimensions]`.
-            seed: Of the first patch and of the random projection in which distances are compared.
+            random: Draws the first patch, and the projection in which distances are compared.
 
         Returns:
             int `[size]`, the places of the remembered patches in `patches`.
         """
-        random = np.random.default_rng(seed)
         dimensions = patches.shape[1]
         sketch = patches
         if dimensions > SKETCH_DIMENSIONS:

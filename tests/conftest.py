@@ -65,6 +65,6 @@ def bundles(archive, cluster, tmp_path_factory) -> dict[str, Path]:
         detector.build()
         raw = write_bundle(str(folder / f"raw-{kind}"), detector, None, {}, {})
         made[kind] = folder / kind
-        options = CalibrateOptions(bundle=raw.uri, archive=str(archive.train), out=str(made[kind]))
+        options = CalibrateOptions(bundle=raw.uri, archive=str(archive.train), out=str(made[kind]), actors=1)
         calibrate(options, lambda text: None)
     return made

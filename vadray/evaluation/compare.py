@@ -12,7 +12,7 @@ from typing import Any
 
 from vadray import storage
 from vadray.bundle import open_bundle
-from vadray.config import EvaluateOptions, TrainOptions
+from vadray.config import ClusterOptions, EvaluateOptions, TrainOptions, UnitOptions
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
 from vadray.evaluation.comparison_table import comparison_html, comparison_markdown
@@ -28,6 +28,7 @@ from vadray.training.train import train
 
 Say = Callable[[str], None]
 PLOTS = {"roc": "ROC", "pr": "Precision and recall"}
+_SHARED = {*ClusterOptions.model_fields, *UnitOptions.model_fields}
 RESULT = "cell.json"  # written last: a cell is finished when it is there
 
 
@@ -183,7 +184,16 @@ def _trained_cell(
     bundle = storage.join(place, "bundle")
 
     def trained() -> dict[str, Any]:
-        overrides = {"archive": normal, "detector": detector, "seed": seed, "out": bundle, **settings}
+        # how much of the cluster, and how objects are cut into units, is said once for the whole comparison
+        shared = options.model_dump(include=_SHARED, exclude_unset=True)
+        overrides = {
+            "archive": normal,
+            "detector": detector,
+            "seed": seed,
+            "out": bundle,
+            **shared,
+            **settings,
+        }
         if not _is_bundle(bundle):
             train(parse(TrainOptions, None, overrides), say)
         return {"train_s": open_bundle(bundle).info["training"]["train_s"], "settings": settings}

@@ -101,11 +101,13 @@ def decode_to_store(
 
     Returns:
         References to tables of decoded chunks (`stages.pack`), in no particular order of units.
+
+    Raises:
+        RequestError: The cluster cannot hold the actors asked for.
     """
     table = pa.Table.from_pylist([{**unit, "bundle": 0} for unit in units], schema=PLAN_SCHEMA)
-    actors = min(
-        options.actors or max(1, int(ray.cluster_resources().get("CPU", 1) / ACTOR_CPUS)), len(units)
-    )
+    # no scorer beside them
+    actors = min(pools(options.model_copy(update={"gpus": 0, "fuse": True})).decode, len(units))
     settings = settings_for([], [shape], options, None, False)
     dataset = _dataset(table).map_batches(
         DecodeStage,

@@ -34,8 +34,11 @@ class S3Server:
 
 
 @contextmanager
-def running_s3_server(bucket: str = "vadray-test") -> Iterator[S3Server]:
-    """Starts a server with an empty bucket and stops it at the end; does not touch `os.environ`."""
+def running_s3_server(bucket: str = "vadray-test", anonymous: bool = False) -> Iterator[S3Server]:
+    """Starts a server with an empty bucket and stops it at the end; does not touch `os.environ`.
+
+    An `anonymous` one has no users and looks at no signature.
+    """
     directory = Path(tempfile.mkdtemp(prefix="vadray-s3-"))
     ports = free_ports(len(_PORT_FLAGS))
     environment = {
@@ -62,7 +65,7 @@ def running_s3_server(bucket: str = "vadray-test") -> Iterator[S3Server]:
     log_path = directory / "weed.log"
     with open(log_path, "wb") as log:
         process = subprocess.Popen(
-            command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT, cwd=directory
+            command, env=_server_environment(environment, anonymous), stdout=log, stderr=log, cwd=directory
         )
     try:
         _wait_until_ready(process, environment, bucket, log_path)
@@ -86,6 +89,11 @@ def s3_server() -> Iterator[S3Server]:
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def _server_environment(environment: dict[str, str], anonymous: bool) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return inherited if anonymous else inherited | environment
 
 
 def _weed() -> str:

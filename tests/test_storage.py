@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 
@@ -201,3 +202,34 @@ def test_importing_storage_loads_no_client():
     code = "import sys, vadray.storage; print({'botocore', 's3fs', 'fsspec'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_one_swapper_among_many(root):
+    uri = storage.join(root, "lease.json")
+    assert not storage.swap_bytes(uri, b"", b"new"), "nothing is there"
+    storage.write_bytes(uri, b"old")
+    assert not storage.swap_bytes(uri, b"other", b"new") and storage.read_bytes(uri) == b"old"
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda n: storage.swap_bytes(uri, b"old", b"by %d" % n), range(8)))
+    assert sum(won) == 1 and storage.read_bytes(uri) == b"by %d" % won.index(True)
+
+
+def test_age_is_by_the_stores_clock(root):
+    uri = storage.join(root, "x")
+    with pytest.raises(FileNotFoundError):
+        storage.age_s(uri)
+    storage.write_bytes(uri, b"1")
+    young = storage.age_s(uri)
+    time.sleep(2.1)
+    assert -0.1 <= young <= 2 and 1 <= storage.age_s(uri) - young <= 20
+    if not storage.is_s3(uri):
+        os.utime(uri, (time.time() - 3600,) * 2)
+        assert 3590 < storage.age_s(uri) < 3700
+
+
+def test_a_file_is_created_once(root, tmp_path):
+    uri = storage.join(root, "part.parquet")
+    (tmp_path / "a").write_bytes(b"a" * 100_000)
+    (tmp_path / "b").write_bytes(b"b")
+    assert storage.create_from(tmp_path / "a", uri) and not storage.create_from(tmp_path / "b", uri)
+    assert storage.read_bytes(uri) == b"a" * 100_000

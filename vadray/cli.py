@@ -1,6 +1,7 @@
 """The commands: parse, call, print. Human output on stderr; the last line on stdout is one JSON object.
 
-Exit status: 0 done, 2 the request was wrong, 3 committed and something needs a look, 5 interrupted and resumable.
+Exit status: 0 done, 2 the request was wrong, 3 committed and something needs a look, 4 another
+driver holds the sweep, 5 interrupted and resumable.
 """
 
 import argparse
@@ -14,10 +15,10 @@ from typing import Any, get_args, get_origin
 from rich.console import Console
 
 from vadray import __version__, commands
-from vadray.errors import RequestError, VadrayError
+from vadray.errors import HeldElsewhere, RequestError, VadrayError
 from vadray.parsing import parse, parse_pair, parse_value
 
-WRONG_REQUEST, INTERRUPTED, FAILED = 2, 5, 1
+WRONG_REQUEST, HELD, INTERRUPTED, FAILED = 2, 4, 5, 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except VadrayError as error:
         console.print(f"vadray {known.command}: {error}", style="red", markup=False)
-        return FAILED
+        return HELD if isinstance(error, HeldElsewhere) else FAILED
     print(json.dumps(result), flush=True)
     return status
 

@@ -195,6 +195,16 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
         description="share (below 1) or count of quarantined objects beyond which the exit status is 3",
     )
     thumbnails: bool = Field(True, description="keep a small picture of each event's peak")
+    lease_s: float = Field(
+        30.0, ge=1, description="seconds of silence after which another driver takes this sweep over"
+    )
+    wait: bool = Field(
+        True, description="wait while another driver holds this sweep; otherwise leave with exit status 4"
+    )
+    single_driver: bool = Field(
+        False,
+        description="hold no lease: for stores without conditional writes, where only one driver can run",
+    )
 
     @field_validator("bundle", mode="before")
     @classmethod

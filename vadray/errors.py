@@ -9,6 +9,10 @@ class RequestError(VadrayError):
     """The request was wrong: an argument, a configuration key, a bundle or a path. Exit status 2."""
 
 
+class HeldElsewhere(VadrayError):
+    """Another driver holds this sweep, or took it over. Exit status 4."""
+
+
 class UnreadableMedia(VadrayError):
     """A picture or video cannot be decoded.
 

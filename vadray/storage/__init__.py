@@ -16,7 +16,9 @@ from vadray.storage.uri import Entry, absolute, is_s3, join, name, relative
 __all__ = [
     "Entry",
     "absolute",
+    "age_s",
     "create_bytes",
+    "create_from",
     "delete",
     "delta_options",
     "exists",
@@ -29,6 +31,7 @@ __all__ = [
     "open_read",
     "read_bytes",
     "relative",
+    "swap_bytes",
     "upload",
     "write_bytes",
 ]
@@ -98,6 +101,28 @@ def create_bytes(uri: str, data: bytes) -> bool:
     """
     uri = absolute(uri)
     return _backend(uri).create_bytes(uri, data)
+
+
+def create_from(local_path: str, uri: str) -> bool:
+    """`create_bytes` with the content of a local file, streamed; on S3 at most 5 GiB."""
+    uri = absolute(uri)
+    return _backend(uri).create_from(str(local_path), uri)
+
+
+def swap_bytes(uri: str, expected: bytes, data: bytes) -> bool:
+    """Replaces an object only if its content is `expected`, atomically among all that use this function.
+
+    Returns:
+        Whether it was replaced; False too where there is no object.
+    """
+    uri = absolute(uri)
+    return _backend(uri).swap_bytes(uri, expected, data)
+
+
+def age_s(uri: str) -> float:
+    """Seconds since an object was written, both times by the store's clock. Raises `FileNotFoundError`."""
+    uri = absolute(uri)
+    return _backend(uri).age_s(uri)
 
 
 def delete(uri: str) -> None:

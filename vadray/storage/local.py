@@ -1,5 +1,6 @@
 """Objects that are files. Writes go to a temporary name beside the target and appear in one step."""
 
+import fcntl
 import os
 import shutil
 import stat as stat_modes
@@ -134,13 +135,57 @@ def create_bytes(uri: str, data: bytes) -> bool:
         return False
     with _temporary(uri) as temporary:
         _write_durably(temporary, data)
-        try:
-            # A hard link fails where the name exists, and shows the whole content at once where it does not.
-            os.link(temporary, uri)
-        except FileExistsError:
-            return False
+        return _link_new(temporary, uri)
+
+
+def create_from(local_path: str, uri: str) -> bool:
+    if os.path.lexists(uri):
+        return False
+    with _temporary(uri) as temporary:
+        _copy_durably(local_path, temporary)
+        return _link_new(temporary, uri)
+
+
+def _link_new(temporary: str, uri: str) -> bool:
+    try:
+        # A hard link fails where the name exists, and shows the whole content at once where it does not.
+        os.link(temporary, uri)
+    except FileExistsError:
+        return False
     _sync_folder(uri)
     return True
+
+
+def swap_bytes(uri: str, expected: bytes, data: bytes) -> bool:
+    with _locked(uri):
+        try:
+            if read_bytes(uri) != expected:
+                return False
+        except FileNotFoundError:
+            return False
+        write_bytes(uri, data)
+        return True
+
+
+@contextmanager
+def _locked(uri: str) -> Iterator[None]:
+    """Keeps others that call this out; the system ends the lock of a process that dies."""
+    folder, name = os.path.split(uri)
+    os.makedirs(folder, exist_ok=True)
+    # it stays: whoever deleted it might leave two that each hold the lock of another file
+    lock = os.open(os.path.join(folder, f"{TEMPORARY_PREFIX}{name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def age_s(uri: str) -> float:
+    written = os.stat(uri).st_mtime_ns
+    with _temporary(uri) as temporary:  # the clock of a network file system is its server's
+        _write_durably(temporary, b"")
+        return (os.stat(temporary).st_mtime_ns - written) / 1e9
 
 
 def delete(uri: str) -> None:
@@ -152,10 +197,7 @@ def delete(uri: str) -> None:
 
 def upload(local_path: str, uri: str) -> None:
     with _temporary(uri) as temporary:
-        with open(local_path, "rb") as source, open(temporary, "wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-            target.flush()
-            os.fsync(target.fileno())
+        _copy_durably(local_path, temporary)
         os.replace(temporary, uri)
     _sync_folder(uri)
 
@@ -183,6 +225,13 @@ def _write_durably(path: str, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _copy_durably(local_path: str, path: str) -> None:
+    with open(local_path, "rb") as source, open(path, "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def _sync_folder(uri: str) -> None:

@@ -1,9 +1,11 @@
 """Objects in an S3 bucket: botocore for listing and writes, s3fs for reading ahead and uploads."""
 
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
@@ -172,23 +174,57 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 
 def create_bytes(uri: str, data: bytes) -> bool:
+    return _put_if(uri, io.BytesIO(data), IfNoneMatch="*")
+
+
+def create_from(local_path: str, uri: str) -> bool:
+    with open(local_path, "rb") as file:
+        return _put_if(uri, file, IfNoneMatch="*")
+
+
+def swap_bytes(uri: str, expected: bytes, data: bytes) -> bool:
+    bucket, key = bucket_and_key(uri)
+    try:
+        with _explained(uri):
+            found = _client().get_object(Bucket=bucket, Key=key)
+            if found["Body"].read() != expected:
+                return False
+    except FileNotFoundError:
+        return False
+    return _put_if(uri, io.BytesIO(data), IfMatch=found["ETag"])
+
+
+def _put_if(uri: str, body: BinaryIO, **condition: str) -> bool:
+    """Puts an object under a condition of the store; whether the condition held."""
     from botocore.exceptions import ClientError
 
     bucket, key = bucket_and_key(uri)
     with _explained(uri):
         for attempt in range(_CONFLICT_ATTEMPTS):
             try:
-                _client().put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+                body.seek(0)
+                _client().put_object(Bucket=bucket, Key=key, Body=body, **condition)
                 return True
             except ClientError as error:
+                if _code(error) in _MISSING:
+                    return False  # what was to be replaced is gone
                 if _code(error) in ("PreconditionFailed", "412"):
                     # The first answer may have been lost on the way: then the object there is our own.
                     retried = attempt > 0 or error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
-                    return retried and read_bytes(uri) == data
+                    body.seek(0)
+                    return retried and read_bytes(uri) == body.read()
                 if _code(error) not in ("ConditionalRequestConflict", "409"):
                     raise
                 time.sleep(0.1 * 2**attempt)  # another write of this key is under way; it will win or fail
     return False
+
+
+def age_s(uri: str) -> float:
+    bucket, key = bucket_and_key(uri)
+    with _explained(uri):
+        found = _client().head_object(Bucket=bucket, Key=key)
+    now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+    return (now - found["LastModified"]).total_seconds()
 
 
 def delete(uri: str) -> None:

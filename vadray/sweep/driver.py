@@ -1,12 +1,13 @@
 """The nightly sweep: plan, score, freeze, finalise, commit; whatever an earlier attempt did stands."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +28,7 @@ from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, planning, scores
 from vadray.sweep.finalise import PartResult, finalise_part
+from vadray.sweep.lease import held, require_conditions
 from vadray.sweep.plan_store import FrozenPlan
 from vadray.sweep.progress import Progress
 from vadray.sweep.scoring import score_units
@@ -146,13 +148,42 @@ def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
 
     Returns:
         The content of `commit.json`, with `already` telling whether it was there before.
+
+    Raises:
+        RequestError: The plan was made with other settings, or the store does not keep the conditions of writes.
+        HeldElsewhere: Another driver holds the sweep, and `wait` is False; or it took the sweep over.
     """
     committed = tables.read_commit(prepared.report, prepared.sweep_id)
     if committed:
         say(f"sweep {prepared.sweep_id} is committed already: nothing to do")
         return {**committed, "already": True}
+    attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+    with _lease(prepared, attempt, say) as check:
+        committed = tables.read_commit(prepared.report, prepared.sweep_id)
+        if committed:
+            say(f"sweep {prepared.sweep_id} was committed by another driver: nothing to do")
+            return {**committed, "already": True}
+        return {**_drive(prepared, attempt, check, say, progress), "already": False}
+
+
+@contextlib.contextmanager
+def _lease(prepared: Prepared, attempt: str, say: Say) -> Iterator[Callable[[], None]]:
+    """Gives a function that raises `HeldElsewhere` once this driver no longer holds the sweep."""
+    options = prepared.options
+    if options.single_driver:
+        yield lambda: None
+        return
+    require_conditions(prepared.folder)
+    with held(prepared.folder, attempt, options.lease_s, options.wait, say) as lease:
+        yield lease.check
+
+
+def _drive(
+    prepared: Prepared, attempt: str, check: Callable[[], None], say: Say, progress: Progress
+) -> dict[str, Any]:
+    """A sweep by the one driver that holds it, which `check` proves before every step that others would see."""
     begun = time.monotonic()
-    attempt = _begin_attempt(prepared)
+    _record_attempt(prepared, attempt)
     plan = plan_store.load(prepared.folder)
     if plan is None:
         say(f"planning {prepared.options.archive}")
@@ -167,22 +198,22 @@ def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
         f"{counts.get('bytes', 0) / 1e6:,.1f} MB to read"
     )
     _score(prepared, plan, say, progress)
+    check()
     names = _manifest(prepared, plan)
     say("writing the tables")
     calibrations = _frozen_calibrations(prepared)
     results = _finalise(prepared, plan, names, calibrations)
+    check()
     commit = _commit(prepared, results, time.monotonic() - begun)
     write_report(prepared.report, prepared.sweep_id)
-    return {**commit, "already": False}
+    return commit
 
 
-def _begin_attempt(prepared: Prepared) -> str:
-    attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
+def _record_attempt(prepared: Prepared, attempt: str) -> None:
     record = {"attempt": attempt, "started_at": datetime.now(UTC).isoformat(), "host": os.uname().nodename}
     storage.create_bytes(
         storage.join(prepared.folder, "attempts", f"{attempt}.json"), json.dumps(record).encode()
     )
-    return attempt
 
 
 def _scores_folder(prepared: Prepared) -> str:

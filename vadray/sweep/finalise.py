@@ -1,6 +1,7 @@
 """From frozen unit scores to the report's Parquet files: a pure function, part by part, doing it twice is harmless."""
 
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 
 from vadray import storage
 from vadray.calibration.calibration import Calibration
+from vadray.errors import VadrayError
 from vadray.report.schemas import TABLES
 from vadray.report.tables import file_path
 from vadray.sweep import scores
@@ -155,5 +157,19 @@ class _TableWriter:
         path = file_path(sweep_id, part)
         with open(self._path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        storage.upload(self._path, storage.join(report, self._table, path))
+        uri = storage.join(report, self._table, path)
+        if not storage.create_from(self._path, uri):
+            return self._standing(uri, path, digest)
         return PartFile(self._table, path, os.path.getsize(self._path), self._rows, digest)
+
+    def _standing(self, uri: str, path: str, digest: str) -> PartFile:
+        """The file that an earlier attempt wrote, which nothing replaces: it may be committed by now."""
+        content = storage.read_bytes(uri)
+        found = hashlib.sha256(content).hexdigest()
+        # another version of Parquet's library may write the same rows in other bytes
+        if found != digest and not pq.read_table(io.BytesIO(content)).equals(pq.read_table(self._path)):
+            raise VadrayError(
+                f"{uri}: expected the rows that follow from this sweep's scores, or no file; an earlier attempt, "
+                "perhaps of another version of vadray, wrote others. Delete it, or choose another sweep_id"
+            )
+        return PartFile(self._table, path, len(content), self._rows, found)

@@ -307,6 +307,12 @@ def _compared(cells: list[Any], out: str, console: Console) -> Result:
     }
 
 
+def run_bench(options: config.BenchOptions, console: Console) -> Result:
+    from vadray.bench.resume import bench_resume
+
+    return 0, bench_resume(options, _say(console))
+
+
 def run_models(options: config.ModelsOptions, console: Console) -> Result:
     from vadray.detectors.registry import DETECTORS
 
@@ -417,5 +423,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "paper": Command(config.PaperOptions, run_paper, ("out",), "the 2024 paper's own experiment"),
     "report": Command(config.ReportOptions, run_report, ("report",), "write the HTML page of a sweep"),
+    "bench": Command(config.BenchOptions, run_bench, ("name",), "measure; prints JSON"),
     "models": Command(config.ModelsOptions, run_models, (), "the detectors there are"),
 }

@@ -304,6 +304,14 @@ class DemoOptions(Options):
     seed: int = Field(0)
 
 
+class BenchOptions(Options):
+    name: Literal["resume"] = Field(description="resume: how soon a restarted sweep does useful work")
+    objects: int = Field(1_000_000, ge=1000, description="objects of the sweep that is restarted")
+    done: float = Field(0.99, ge=0, lt=1, description="share of them that an earlier attempt has scored")
+    unit_images: int = Field(1, ge=1, description="objects of a unit; 1 makes the most units")
+    out: str | None = Field(None, description="folder or s3:// prefix for it; default: a temporary folder")
+
+
 class ModelsOptions(Options):
     pass
 

@@ -52,15 +52,18 @@ def write_plan(
         storage.delete(spool)
 
 
-def read_part(uri: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A part's rows in plan order, a few hundred at a time.
+def read_part(
+    uri: str, columns: Sequence[str] | None = None, rows: int = _READ_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """A part's rows in plan order, a batch at a time.
 
     Args:
         uri: One file that `write_plan` made, wherever it was uploaded to.
         columns: Columns to read; None for all.
+        rows: Most rows of a batch.
     """
     with storage.open_read(uri) as file, pq.ParquetFile(file) as parquet:
-        yield from parquet.iter_batches(batch_size=_READ_ROWS, columns=columns)
+        yield from parquet.iter_batches(batch_size=rows, columns=columns)
 
 
 def read_part_rows(uri: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

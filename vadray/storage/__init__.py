@@ -7,7 +7,7 @@ and endpoint come from the environment and the AWS configuration alone (`AWS_END
 Clients are made on first use and once per process, so that importing this module costs nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from vadray.storage import local, s3
@@ -63,10 +63,16 @@ def list_objects(uri: str, *, hidden: bool = True, on_skip: SkipReport | None = 
     return _backend(uri).list_objects(uri, hidden, on_skip)
 
 
-def list_names(uri: str) -> Iterator[str]:
-    """Names of the objects and folders directly under a folder or prefix; none where it does not exist."""
+def list_names(uri: str, first: Sequence[str] = ("",)) -> Iterator[str]:
+    """Names of the objects and folders directly under a folder or prefix; none where it does not exist.
+
+    Args:
+        uri: Folder or prefix.
+        first: Only names that begin with one of these, no one of which begins with another. A store lists names a
+            thousand at a time, one after the other: several beginnings are listed at once.
+    """
     uri = absolute(uri)
-    return _backend(uri).list_names(uri)
+    return _backend(uri).list_names(uri, first)
 
 
 def exists(uri: str) -> bool:

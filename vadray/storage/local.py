@@ -5,7 +5,7 @@ import os
 import shutil
 import stat as stat_modes
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -102,12 +102,15 @@ def _refused_link(item: os.DirEntry, real_root: str) -> str | None:
     return "a link to a folder inside" if os.path.isdir(target) else None
 
 
-def list_names(uri: str) -> Iterator[str]:
+def list_names(uri: str, first: Sequence[str]) -> Iterator[str]:
     try:
         names = os.listdir(uri)
     except (FileNotFoundError, NotADirectoryError):
         return iter(())
-    return iter(sorted(entry for entry in names if not entry.startswith(TEMPORARY_PREFIX)))
+    wanted = tuple(first)
+    return iter(
+        sorted(name for name in names if name.startswith(wanted) and not name.startswith(TEMPORARY_PREFIX))
+    )
 
 
 def exists(uri: str) -> bool:

@@ -3,7 +3,8 @@
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -14,6 +15,7 @@ from vadray.storage.uri import S3_PREFIX, Entry, bucket_and_key
 
 _BLOCK_BYTES = 1 << 20
 _CONFLICT_ATTEMPTS = 6
+_LISTINGS_AT_ONCE = 16
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _REFUSED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "401"}
 
@@ -134,17 +136,23 @@ def _head(bucket: str, key: str) -> dict | None:
         raise
 
 
-def list_names(uri: str) -> Iterator[str]:
+def list_names(uri: str, first: Sequence[str]) -> Iterator[str]:
+    with ThreadPoolExecutor(min(len(first), _LISTINGS_AT_ONCE)) as pool:
+        for names in pool.map(lambda beginning: _list_names(uri, beginning), first):
+            yield from names
+
+
+def _list_names(uri: str, beginning: str) -> list[str]:
     bucket, key = bucket_and_key(uri)
     prefix = f"{key}/" if key else ""
+    found = []
     with _explained(uri):
-        pages = (
-            _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
-        )
-        for page in pages:
+        pages = _client().get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix + beginning, Delimiter="/"):
             keys = [item["Key"] for item in page.get("Contents", ())]
             keys += [item["Prefix"] for item in page.get("CommonPrefixes", ())]
-            yield from sorted(name for path in keys if (name := path[len(prefix) :].rstrip("/")))
+            found += sorted(name for path in keys if (name := path[len(prefix) :].rstrip("/")))
+    return found
 
 
 def exists(uri: str) -> bool:

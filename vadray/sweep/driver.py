@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import time
@@ -12,8 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 import ray
 
 from vadray import storage
@@ -29,6 +27,7 @@ from vadray.report.html import write_report
 from vadray.sweep import plan_store, planning, scores
 from vadray.sweep.finalise import PartResult, finalise_part
 from vadray.sweep.lease import held, require_conditions
+from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
 from vadray.sweep.plan_store import FrozenPlan
 from vadray.sweep.progress import Progress
 from vadray.sweep.scoring import score_units
@@ -199,10 +198,10 @@ def _drive(
     )
     _score(prepared, plan, say, progress)
     check()
-    names = _manifest(prepared, plan)
+    manifest = _manifest(prepared, plan)
     say("writing the tables")
     calibrations = _frozen_calibrations(prepared)
-    results = _finalise(prepared, plan, names, calibrations)
+    results = _finalise(prepared, plan, manifest, calibrations)
     check()
     commit = _commit(prepared, results, time.monotonic() - begun)
     write_report(prepared.report, prepared.sweep_id)
@@ -222,10 +221,11 @@ def _scores_folder(prepared: Prepared) -> str:
 
 def _score(prepared: Prepared, plan: FrozenPlan, say: Say, progress: Progress) -> None:
     folder = _scores_folder(prepared)
-    done = scores.complete_units(storage.list_names(folder))
+    done = scores.complete_units(folder)
     todo = plan.todo(done)
-    if done:
-        say(f"{len(done):,} units were scored by an earlier attempt; {todo.num_rows:,} to go")
+    if done.num_rows:
+        say(f"{done.num_rows:,} units were scored by an earlier attempt; {todo.num_rows:,} to go")
+    del done  # with a million units it counts
     total = plan.info["counts"].get("units", 0)
     with progress.scoring(total, total - todo.num_rows) as tell:
         for table in score_units(
@@ -235,31 +235,20 @@ def _score(prepared: Prepared, plan: FrozenPlan, say: Say, progress: Progress) -
                 tell(units=int(row["last"]), frames=row["frames"], unreadable=row["unreadable"])
 
 
-def _manifest(prepared: Prepared, plan: FrozenPlan) -> dict[int, dict[str, list[str]]]:
-    """Freezes which score files count: names of each unit's chunks, by part."""
-    uri = storage.join(prepared.folder, "manifest.parquet")
+def _manifest(prepared: Prepared, plan: FrozenPlan) -> str:
+    """Freezes which score files count, by unit the number of its chunks; returns where that stands."""
+    uri = storage.join(prepared.folder, MANIFEST)
     if not storage.exists(uri):
-        complete = scores.complete_units(storage.list_names(_scores_folder(prepared)))
-        rows: list[dict[str, Any]] = []
-        for part in plan.parts:
-            for unit in read_part_rows(plan.uri(part), ["unit_id", "status"]):
-                if unit["status"] != "planned":
-                    continue
-                if unit["unit_id"] not in complete:
-                    raise VadrayError(
-                        f"unit {unit['unit_id']} of sweep {prepared.sweep_id} was not scored; run it again"
-                    )
-                rows.append({"part": part, "unit_id": unit["unit_id"], "chunks": complete[unit["unit_id"]]})
-        schema = pa.schema(
-            [("part", pa.int32()), ("unit_id", pa.string()), ("chunks", pa.list_(pa.string()))]
-        )
-        sink = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink, compression="zstd")
-        storage.create_bytes(uri, sink.getvalue())
-    names: dict[int, dict[str, list[str]]] = {part: {} for part in plan.parts}
-    for row in pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_pylist():
-        names[row["part"]][row["unit_id"]] = row["chunks"]
-    return names
+        planned, complete = plan.planned(), scores.complete_units(_scores_folder(prepared))
+        places = pc.index_in(planned["unit_id"], complete["unit_id"])
+        if places.null_count:
+            missing = planned["unit_id"].filter(pc.is_null(places))
+            raise VadrayError(
+                f"sweep {prepared.sweep_id}: {len(missing):,} units were not scored, the first of them {missing[0]}; "
+                "run it again"
+            )
+        write_manifest(uri, planned.append_column("chunks", complete["chunks"].take(places)))
+    return uri
 
 
 def _frozen_calibrations(prepared: Prepared) -> list[str]:
@@ -277,7 +266,7 @@ def _finalise_part(
     sweep_id: str,
     report: str,
     folder: str,
-    chunks: dict[str, list[str]],
+    manifest: str,
     calibrations: list[str],
 ) -> PartResult:
     return finalise_part(
@@ -286,19 +275,19 @@ def _finalise_part(
         sweep_id,
         report,
         folder,
-        chunks,
+        read_manifest(manifest, part),
         [Calibration.from_json(c) for c in calibrations],
     )
 
 
 def _finalise(
-    prepared: Prepared, plan: FrozenPlan, names: dict[int, dict[str, list[str]]], calibrations: list[str]
+    prepared: Prepared, plan: FrozenPlan, manifest: str, calibrations: list[str]
 ) -> list[PartResult]:
     folder = _scores_folder(prepared)
     return ray.get(
         [
             _finalise_part.remote(
-                plan.uri(part), part, prepared.sweep_id, prepared.report, folder, names[part], calibrations
+                plan.uri(part), part, prepared.sweep_id, prepared.report, folder, manifest, calibrations
             )
             for part in plan.parts
         ]

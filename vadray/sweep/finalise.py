@@ -49,7 +49,7 @@ def finalise_part(
     sweep_id: str,
     report: str,
     scores_folder: str,
-    chunks: dict[str, list[str]],
+    manifest: pa.Table,
     calibrations: list[Calibration],
 ) -> PartResult:
     """Streams a part's units in plan order into `frames`, `events` and `objects`.
@@ -60,7 +60,7 @@ def finalise_part(
         sweep_id: The sweep.
         report: Root of the report.
         scores_folder: Where score files are.
-        chunks: Names of the score files of each planned unit, in order, as the manifest froze them.
+        manifest: The part's rows of the manifest.
         calibrations: By the plan's `bundle` index.
     """
     counts = dict.fromkeys(
@@ -68,6 +68,7 @@ def finalise_part(
         0,
     )
     seconds = {"decode_s": 0.0, "score_s": 0.0}
+    chunks = dict(zip(manifest["unit_id"].to_pylist(), manifest["chunks"].to_pylist(), strict=True))
     with tempfile.TemporaryDirectory(prefix="vadray-part-") as folder:
         writers = {table: _TableWriter(table, schema, folder) for table, schema in TABLES.items()}
 
@@ -91,7 +92,7 @@ def finalise_part(
                 timelines = [
                     ObjectTimeline(unit, member, calibrations[unit["bundle"]]) for member in unit["members"]
                 ]
-            for name in chunks[unit["unit_id"]]:
+            for name in scores.file_names(unit["unit_id"], chunks[unit["unit_id"]]):
                 row = scores.load(storage.join(scores_folder, name))
                 for second in seconds:
                     seconds[second] += row[second][0].as_py()

@@ -13,10 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vadray import storage
-from vadray.archive.plan_files import read_part, read_part_rows, write_plan
+from vadray.archive.plan import PLAN_SCHEMA
+from vadray.archive.plan_files import read_part, write_plan
 from vadray.errors import RequestError
+
+_KEYS = ["unit_id", "part", "status"]
+_KEYS_SCHEMA = pa.schema([PLAN_SCHEMA.field(name) for name in _KEYS])
+_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,29 @@ class FrozenPlan:
         path = next(file["path"] for file in self.info["files"] if file["part"] == part)
         return storage.join(self.folder, path)
 
-    def rows(self, part: int) -> Iterator[dict[str, Any]]:
-        return read_part_rows(self.uri(part))
+    def planned(self) -> pa.Table:
+        """`unit_id` and `part` of all units that are to be scored, in plan order."""
+        parts = [pa.Table.from_batches(read_part(self.uri(part), _KEYS), _KEYS_SCHEMA) for part in self.parts]
+        rows = pa.concat_tables(parts)
+        return rows.filter(pc.equal(rows["status"], "planned")).select(["unit_id", "part"])
 
-    def todo(self, done: Iterable[str]) -> pa.Table:
-        """Planned units that are not among `done`, parts taken in turn so that all parts fill evenly."""
-        finished = pa.array(sorted(done), pa.string())
-        batches = []
-        for part in self.parts:
-            for batch in read_part(self.uri(part)):
-                wanted = pa.compute.and_(
-                    pa.compute.equal(batch["status"], "planned"),
-                    pa.compute.invert(pa.compute.is_in(batch["unit_id"], finished)),
-                )
-                batches.append(batch.filter(wanted))
-        return pa.Table.from_batches(batches)
+    def todo(self, done: pa.Table) -> pa.Table:
+        """Planned units whose `unit_id` is not in `done`, in plan order.
+
+        Of parts without such a unit nothing but the ids is read.
+        """
+        planned = self.planned()
+        wanted = planned.filter(pc.invert(pc.is_in(planned["unit_id"], done["unit_id"])))
+        tables = [PLAN_SCHEMA.empty_table()]
+        for part in pc.unique(wanted["part"]).to_pylist():
+            ids = wanted.filter(pc.equal(wanted["part"], part))["unit_id"].combine_chunks()
+            # a batch at a time: of a night's restart few rows are left
+            batches = (
+                batch.filter(pc.is_in(batch["unit_id"], ids))
+                for batch in read_part(self.uri(part), rows=_ROWS)
+            )
+            tables += [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
+        return pa.concat_tables(tables)
 
 
 def load(folder: str) -> FrozenPlan | None:

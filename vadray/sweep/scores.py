@@ -5,11 +5,11 @@ is marked in its name, so that a listing of names tells which units are complete
 """
 
 import io
-import re
-from collections.abc import Iterable
+import itertools
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vadray import storage
@@ -56,7 +56,9 @@ SCORES = pa.schema(
         ("score_s", pa.float64()),
     ]
 )
-FILE_NAME = re.compile(r"^([0-9a-f]+)\.(\d{5})(\.last)?\.parquet$")
+_FILE_NAME = r"^(?P<unit>[0-9a-f]+)\.(?P<chunk>\d{5})(?P<last>(?:\.last)?)\.parquet$"
+_HEX = "0123456789abcdef"
+_NAMES_AT_ONCE = 100_000
 
 
 def scores_row(
@@ -115,30 +117,44 @@ def load(uri: str) -> pa.Table:
     return pq.read_table(io.BytesIO(storage.read_bytes(uri)), schema=SCORES)
 
 
-def complete_units(names: Iterable[str]) -> dict[str, list[str]]:
-    """Units whose chunks are all there.
+def complete_units(folder: str) -> pa.Table:
+    """What is scored whole: `unit_id` (string) and `chunks` (int32), how many, of each complete unit.
+
+    A million units take some 100 MB.
 
     Args:
-        names: Names of score files, in any order.
-
-    Returns:
-        For each complete unit the names of its chunks in order.
+        folder: Where score files are.
     """
-    chunks: dict[str, dict[int, str]] = {}
+    names = storage.list_names(folder, _HEX)
+    ids: list[pa.Array] = []
+    long: dict[str, set[int]] = {}
     ends: dict[str, int] = {}
-    for name in names:
-        match = FILE_NAME.match(name)
-        if match is None:  # a temporary file that a killed writer left
-            continue
-        unit_id, chunk = match[1], int(match[2])
-        chunks.setdefault(unit_id, {})[chunk] = name
-        if match[3]:
-            ends[unit_id] = chunk
-    return {
-        unit_id: [chunks[unit_id][i] for i in range(end + 1)]
-        for unit_id, end in ends.items()
-        if all(i in chunks[unit_id] for i in range(end + 1))
-    }
+    while batch := list(itertools.islice(names, _NAMES_AT_ONCE)):
+        parsed = pc.extract_regex(pa.array(batch), _FILE_NAME).drop_null()
+        unit, chunk = parsed.field("unit"), pc.cast(parsed.field("chunk"), pa.int32())
+        last = pc.equal(parsed.field("last"), ".last")
+        whole = pc.and_(last, pc.equal(chunk, 0))  # nearly all
+        ids.append(unit.filter(whole))
+        rest = pc.invert(whole)
+        for name, number, ends_unit in zip(
+            *(values.filter(rest).to_pylist() for values in (unit, chunk, last)), strict=True
+        ):
+            long.setdefault(name, set()).add(number)
+            if ends_unit:
+                ends[name] = number
+    one = [pa.repeat(pa.scalar(1, pa.int32()), len(part)) for part in ids]
+    done = {unit: end + 1 for unit, end in ends.items() if long[unit].issuperset(range(end + 1))}
+    return pa.table(
+        {
+            "unit_id": pa.chunked_array([*ids, pa.array(list(done), pa.string())], pa.string()),
+            "chunks": pa.chunked_array([*one, pa.array(list(done.values()), pa.int32())], pa.int32()),
+        }
+    )
+
+
+def file_names(unit_id: str, chunks: int) -> list[str]:
+    """Names of a complete unit's score files, in order."""
+    return [file_name(unit_id, chunk, chunk == chunks - 1) for chunk in range(chunks)]
 
 
 def frames_of(row: pa.Table) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Proves from storage alone that a committed sweep is complete."""
 
 import hashlib
-import io
 from collections import Counter
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from vadray import storage
 from vadray.archive.plan_files import read_part_rows
 from vadray.errors import RequestError
 from vadray.report import tables
-from vadray.sweep import plan_store
+from vadray.sweep import plan_store, scores
+from vadray.sweep.manifest import MANIFEST, read_manifest
 
 
 def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
@@ -68,18 +68,20 @@ def _files(report: str, sweep_id: str, commit: dict[str, Any]) -> list[str]:
 def _units(folder: str, planned: list[dict[str, Any]]) -> list[str]:
     faults = []
     try:
-        manifest = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(folder, "manifest.parquet"))))
+        manifest = read_manifest(storage.join(folder, MANIFEST))
     except FileNotFoundError:
-        return ["manifest.parquet is missing"]
+        return [f"{MANIFEST} is missing"]
     scored = Counter(manifest["unit_id"].to_pylist())
     wanted = Counter(row["unit_id"] for row in planned if row["status"] == "planned")
     faults += [f"unit {unit}: planned {count} times" for unit, count in wanted.items() if count > 1]
     faults += [f"unit {unit}: planned, not scored" for unit in wanted if unit not in scored]
     faults += [f"unit {unit}: scored {count} times" for unit, count in scored.items() if count > 1]
     faults += [f"unit {unit}: scored, not planned" for unit in scored if unit not in wanted]
-    there = set(storage.list_names(storage.join(folder, "scores")))
-    for names in manifest["chunks"].to_pylist():
-        faults += [f"scores/{name}: missing" for name in names if name not in there]
+    complete = scores.complete_units(storage.join(folder, "scores"))
+    gone = pc.invert(pc.is_in(manifest["unit_id"], complete["unit_id"]))
+    faults += [
+        f"unit {unit}: score files are missing" for unit in manifest["unit_id"].filter(gone).to_pylist()
+    ]
     return faults
 
 

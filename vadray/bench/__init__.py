@@ -1,0 +1,1 @@
+"""Benchmarks: `vadray bench`. Each prints what it measured as JSON; none is timed in a test."""

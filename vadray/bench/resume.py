@@ -1,0 +1,162 @@
+"""How soon a restarted sweep does useful work, and what its driver needs: `vadray bench resume`.
+
+The plan and the names of the score files are made up; what is measured is the real command, from the start of its process
+to the first new score file, once with many objects and once with a hundred.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+
+from vadray import storage
+from vadray.archive.objects import ArchiveObject
+from vadray.archive.plan import BundlePlan, Probed, plan_units
+from vadray.archive.routing import Route
+from vadray.bundle import write_bundle
+from vadray.calibration.calibration import Calibration, VideoScores
+from vadray.config import BenchOptions, SweepOptions
+from vadray.detectors.registry import detector_class
+from vadray.errors import VadrayError
+from vadray.sweep import driver, plan_store, scores
+
+FEW = 100
+SWEEP_ID = "bench"
+WATCHED = 8  # units among which the first score is looked for
+PATIENCE_S = 900
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a restart took.
+
+    Args:
+        seconds: From the start of the process to the first new score file.
+        driver_mib: Most memory that its driver had, without the processes of Ray.
+    """
+
+    seconds: float
+    driver_mib: float
+
+
+def bench_resume(options: BenchOptions, say: Say) -> dict[str, Any]:
+    """Restarts a sweep of many objects, and one of few, and tells how long each took to do something useful.
+
+    Raises:
+        VadrayError: The sweep ended before it scored anything, or did not score within fifteen minutes.
+    """
+    with tempfile.TemporaryDirectory(prefix="vadray-bench-") as temporary:
+        place = storage.absolute(options.out or temporary)
+        few = _restarted(storage.join(place, "few"), FEW, options, say)
+        many = _restarted(storage.join(place, "many"), options.objects, options, say)
+    return {
+        "objects": options.objects,
+        "done": options.done,
+        "unit_images": options.unit_images,
+        "seconds": round(many.seconds, 1),
+        "driver_mib": round(many.driver_mib),
+        "seconds_few": round(few.seconds, 1),
+        "driver_mib_few": round(few.driver_mib),
+        "seconds_over_few": round(many.seconds / few.seconds, 2),
+    }
+
+
+def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Start:
+    archive, report, bundle = (storage.join(place, name) for name in ("archive", "report", "bundle"))
+    _write_bundle(bundle)
+    left = max(1, round(objects * (1 - options.done)))
+    say(f"making a plan of {objects:,} objects of which {left:,} are left, in {place}")
+    request = {"archive": archive, "out": report, "sweep_id": SWEEP_ID, "unit_images": options.unit_images}
+    prepared = driver.prepare(SweepOptions(bundle=bundle, **request))
+    done: list[str] = []
+    todo: list[str] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
+        found = (Probed(one) for one in _objects(archive, objects, left))
+        plan = [BundlePlan(prepared.bundles[0].scoring_digest, 1, 0)]
+        routes = [Route(0, "image", None, None)]
+        for row in plan_units(
+            found, root=archive, routes=routes, bundles=plan, unit_images=options.unit_images
+        ):
+            (todo if row["members"][0]["etag"] else done).append(row["unit_id"])
+            yield row
+
+    plan_store.freeze(prepared.folder, "bench", rows(), prepared.settings)
+    _touch(storage.join(prepared.folder, "scores"), done)
+    say(f"restarting: {len(done):,} units are scored, {len(todo):,} are left")
+    return _first_score(
+        [f"{key}={value}" for key, value in {**request, "bundle": bundle}.items()], prepared.folder, todo
+    )
+
+
+def _write_bundle(uri: str) -> None:
+    detector = detector_class("conv_ae")(height=32, width=32, filters=(4, 4), code_channels=2)
+    detector.build()
+    normal = [VideoScores(None, np.arange(500.0), np.random.default_rng(0).random(500, np.float32))]
+    write_bundle(uri, detector, Calibration.fit(normal, kind="image"), {}, {})
+
+
+def _objects(archive: str, count: int, left: int) -> Iterator[ArchiveObject]:
+    """Pictures of which the last `left` are there; the others have been scored and are not looked at again."""
+    now = datetime.now(UTC)
+    for number in range(count - left):
+        yield ArchiveObject(_name(archive, number), "image", 1, "", now)
+    picture = cv2.imencode(".png", np.full((32, 32), 128, np.uint8))[1].tobytes()
+    names = [_name(archive, number) for number in range(count - left, count)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: storage.write_bytes(name, picture), names))
+    for entry in storage.list_objects(archive):
+        yield ArchiveObject(entry.uri, "image", entry.size, entry.etag, entry.modified)
+
+
+def _name(archive: str, number: int) -> str:
+    return storage.join(archive, f"camera={number % 1000:03}", f"{number:09}.png")
+
+
+def _touch(folder: str, unit_ids: list[str]) -> None:
+    """Score files without content: a restart reads their names alone."""
+    names = [scores.file_name(unit_id, 0, True) for unit_id in unit_ids]
+    if storage.is_s3(folder):
+        with ThreadPoolExecutor(32) as pool:
+            list(pool.map(lambda name: storage.write_bytes(storage.join(folder, name), b""), names))
+        return
+    os.makedirs(folder, exist_ok=True)
+    for name in names:
+        Path(folder, name).touch()
+
+
+def _first_score(arguments: list[str], folder: str, todo: list[str]) -> Start:
+    awaited = [storage.join(folder, "scores", scores.file_name(unit, 0, True)) for unit in todo[:WATCHED]]
+    with tempfile.TemporaryFile() as log:
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vadray.cli", "sweep", *arguments], stdout=log, stderr=log
+        )
+        driver_process, peak = psutil.Process(process.pid), 0.0
+        while not any(storage.exists(uri) for uri in awaited):
+            if process.poll() is not None or time.monotonic() - begun > PATIENCE_S:
+                process.kill()
+                log.seek(0)
+                raise VadrayError(
+                    f"the restarted sweep scored nothing: {log.read()[-4000:].decode(errors='replace')}"
+                )
+            peak = max(peak, driver_process.memory_info().rss)
+            time.sleep(0.05)
+        seconds = time.monotonic() - begun
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    return Start(seconds, peak / 2**20)

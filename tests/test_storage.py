@@ -7,12 +7,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.faulty_proxy import faulty_proxy
+from tests.s3_server import running_s3_server
 from vadray import storage
-from vadray.errors import RequestError
+from vadray.errors import ObjectChanged, RequestError
 
 ODD_NAMES = ["a b.mp4", "50%25.mp4", "take#2.mp4", "straße 夜.mp4", "plus+and&.mp4", "q?x=1.mp4"]
 
@@ -233,3 +236,61 @@ def test_a_file_is_created_once(root, tmp_path):
     (tmp_path / "b").write_bytes(b"b")
     assert storage.create_from(tmp_path / "a", uri) and not storage.create_from(tmp_path / "b", uri)
     assert storage.read_bytes(uri) == b"a" * 100_000
+
+
+def test_another_version_is_noticed(root):
+    uri = storage.join(root, "cam.mp4")
+    storage.write_bytes(uri, b"first")
+    (entry,) = storage.list_objects(uri)
+    assert storage.read_bytes(uri, entry.etag) == b"first"
+    storage.write_bytes(uri, b"second")
+    for read in (storage.read_bytes, storage.open_read):
+        with pytest.raises(ObjectChanged, match=r"cam\.mp4.*version"):
+            read(uri, entry.etag)
+
+
+def test_one_reading_sees_one_version(root):
+    """What S3 replaces under a reader is refused; a local file that is open stays what it was."""
+    uri = storage.join(root, "cam.mp4")
+    storage.write_bytes(uri, b"1" * 2**22)
+    with storage.open_read(uri) as file:
+        assert file.read(10) == b"1" * 10
+        storage.write_bytes(uri, b"2" * 2**22)
+        file.seek(2**21)
+        if storage.is_s3(uri):
+            with pytest.raises(ObjectChanged, match=r"cam\.mp4"):
+                file.read(10)
+        else:
+            assert file.read(10) == b"1" * 10
+
+
+def test_a_range_is_read_where_it_is(root):
+    content = np.random.default_rng(0).bytes(3 * 2**20 + 7)
+    uri = storage.join(root, "large.bin")
+    storage.write_bytes(uri, content)
+    with storage.open_read(uri) as file:
+        assert file.seek(2**21 - 3) == 2**21 - 3 and file.read(10) == content[2**21 - 3 : 2**21 + 7]
+        assert file.seek(-5, os.SEEK_END) == len(content) - 5 and file.read() == content[-5:]
+        assert file.read(1) == b"" and file.seek(0) == 0 and file.read() == content
+
+
+def test_what_breaks_on_the_way_is_taken_up_again(monkeypatch):
+    content = np.random.default_rng(0).bytes(300_000)
+    with (
+        running_s3_server("torn", anonymous=True) as server,
+        faulty_proxy(server.endpoint, tear_every=2, refuse_every=5) as endpoint,
+    ):
+        for name, value in {**server.environment, "AWS_ENDPOINT_URL": endpoint}.items():
+            monkeypatch.setenv(name, value)
+        for number in range(6):
+            uri = f"s3://torn/a/{number}.bin"
+            storage.write_bytes(uri, content)
+            assert storage.read_bytes(uri) == content
+            with storage.open_read(uri) as file:
+                file.seek(1000)
+                assert file.read(1000) == content[1000:2000]
+        assert len(list(storage.list_objects("s3://torn/a"))) == 6
+        assert not storage.create_bytes("s3://torn/a/0.bin", b"x")
+        assert storage.create_bytes("s3://torn/a/new", b"x") and storage.swap_bytes(
+            "s3://torn/a/new", b"x", b"y"
+        )

@@ -9,6 +9,14 @@ class RequestError(VadrayError):
     """The request was wrong: an argument, a configuration key, a bundle or a path. Exit status 2."""
 
 
+class AccessRefused(RequestError, PermissionError):
+    """The object store refuses access: of one object a row of the report, of more than that a wrong request."""
+
+
+class ObjectChanged(OSError):
+    """An object is no longer the version that was listed."""
+
+
 class HeldElsewhere(VadrayError):
     """Another driver holds this sweep, or took it over. Exit status 4."""
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from tests.faulty_proxy import faulty_proxy
 from tests.s3_server import running_s3_server
-from tests.sweep.forgetful_proxy import forgetful_proxy
 from vadray import storage
 from vadray.errors import HeldElsewhere, RequestError
 from vadray.sweep.lease import LEASE, held, require_conditions
@@ -153,7 +153,7 @@ def test_a_store_that_keeps_conditions_passes_and_nothing_of_the_probe_stays(fol
 def test_a_store_that_ignores_conditions_is_refused(monkeypatch):
     with (
         running_s3_server("forgetful", anonymous=True) as server,
-        forgetful_proxy(server.endpoint) as endpoint,
+        faulty_proxy(server.endpoint, forgets_conditions=True) as endpoint,
     ):
         for name, value in {**server.environment, "AWS_ENDPOINT_URL": endpoint}.items():
             monkeypatch.setenv(name, value)

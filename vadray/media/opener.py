@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from vadray.errors import ObjectChanged
 from vadray.media.request import Source
 
 # What is wrong with the object itself, not with the way to it: not worth a retry.
-MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ObjectChanged)
 
 
 def is_local(uri: str) -> bool:
@@ -66,15 +67,18 @@ def open_file(source: Source) -> BinaryIO:
     from vadray import storage
 
     if source.shard_uri is None:
-        return storage.open_read(source.uri)
+        return storage.open_read(source.uri, source.etag)
     offset, size = _range(source)
-    return io.BufferedReader(FileRange(storage.open_read(source.shard_uri), offset, size), 1 << 18)
+    return io.BufferedReader(
+        FileRange(storage.open_read(source.shard_uri, source.etag), offset, size), 1 << 18
+    )
 
 
 @contextmanager
 def open_for_ffmpeg(source: Source) -> Iterator[str | BinaryIO]:
     """Gives what `av.open` takes: a `file:` address, which FFmpeg reads itself, or an open file."""
     if source.shard_uri is None and is_local(source.uri):
+        open_file(source).close()  # is it there, and the version that was listed?
         yield "file:" + source.uri  # a bare path with a colon would be taken for a protocol
         return
     with open_file(source) as file:
@@ -86,9 +90,9 @@ def read(source: Source) -> bytes:
     from vadray import storage
 
     if source.shard_uri is None:
-        return storage.read_bytes(source.uri)
+        return storage.read_bytes(source.uri, source.etag)
     offset, size = _range(source)
-    with storage.open_read(source.shard_uri) as shard:
+    with storage.open_read(source.shard_uri, source.etag) as shard:
         shard.seek(offset)
         return shard.read(size)
 

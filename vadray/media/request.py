@@ -22,6 +22,7 @@ class Source:
         uri: Absolute path, `s3://bucket/key`, the folder of a clip, or `shard.tar#member`.
         kind: `"image"`, `"video"` or `"clip"` (a folder of numbered frames).
         size: Size in bytes where known.
+        etag: Version that is expected, of the shard where there is one; None takes any.
         clip_prefix: Clips: text before the number in a frame's file name.
         clip_digits: Clips: digits that the number is padded to; 0 means not padded.
         clip_suffix: Clips: text after the number, extension included.
@@ -35,6 +36,7 @@ class Source:
     uri: str
     kind: Kind
     size: int | None = None
+    etag: str | None = None
     clip_prefix: str | None = None
     clip_digits: int | None = None
     clip_suffix: str | None = None

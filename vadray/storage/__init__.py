@@ -81,16 +81,29 @@ def exists(uri: str) -> bool:
     return _backend(uri).exists(uri)
 
 
-def read_bytes(uri: str) -> bytes:
-    """The whole object. Raises `FileNotFoundError` where it is absent."""
+def read_bytes(uri: str, etag: str | None = None) -> bytes:
+    """The whole object.
+
+    Args:
+        uri: The object.
+        etag: The version that is expected, as `Entry.etag`; None takes any.
+
+    Raises:
+        FileNotFoundError: It is absent.
+        PermissionError: It may not be read.
+        ObjectChanged: It is another version.
+    """
     uri = absolute(uri)
-    return _backend(uri).read_bytes(uri)
+    return _backend(uri).read_bytes(uri, etag)
 
 
-def open_read(uri: str) -> BinaryIO:
-    """A seekable binary file; from S3 it reads ahead in blocks of 1 MiB. Raises `FileNotFoundError`."""
+def open_read(uri: str, etag: str | None = None) -> BinaryIO:
+    """A seekable binary file; from S3 it reads ahead in blocks of 1 MiB. Arguments and errors as of `read_bytes`.
+
+    On S3 all of it is of one version: reading raises `ObjectChanged` once it is replaced.
+    """
     uri = absolute(uri)
-    return _backend(uri).open_read(uri)
+    return _backend(uri).open_read(uri, etag)
 
 
 def write_bytes(uri: str, data: bytes) -> None:

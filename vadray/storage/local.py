@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from vadray.errors import RequestError
+from vadray.errors import ObjectChanged, RequestError
 from vadray.storage.uri import Entry
 
 TEMPORARY_PREFIX = ".vadray-tmp-"
@@ -117,13 +117,18 @@ def exists(uri: str) -> bool:
     return os.path.exists(uri)
 
 
-def read_bytes(uri: str) -> bytes:
-    with open(uri, "rb") as file:
+def read_bytes(uri: str, etag: str | None = None) -> bytes:
+    with open_read(uri, etag) as file:
         return file.read()
 
 
-def open_read(uri: str) -> BinaryIO:
-    return open(uri, "rb", buffering=_READ_BUFFER_BYTES)
+def open_read(uri: str, etag: str | None = None) -> BinaryIO:
+    file = open(uri, "rb", buffering=_READ_BUFFER_BYTES)  # noqa: SIM115  the caller closes it
+    found = _entry(uri, os.fstat(file.fileno())).etag
+    if etag is not None and found != etag:
+        file.close()
+        raise ObjectChanged(f"{uri}: listed as version {etag}, now {found}")
+    return file
 
 
 def write_bytes(uri: str, data: bytes) -> None:

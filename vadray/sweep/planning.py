@@ -18,7 +18,7 @@ from vadray.errors import RequestError, UnreadableMedia
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.probe import boundaries
 from vadray.media.request import Source
-from vadray.sweep.units import FrameShape
+from vadray.sweep.units import FrameShape, listed_version
 
 PROBES_PER_TASK = 32
 TASKS_AHEAD = 16
@@ -152,6 +152,7 @@ def probe_object(decoder: IsolatedDecoder, item: ArchiveObject, shape: FrameShap
         uri=item.uri,
         kind="video",
         size=item.size,
+        etag=listed_version("video", item.etag, tar is not None),
         shard_uri=tar.shard_uri if tar else None,
         shard_offset=tar.offset if tar else None,
     )

@@ -6,10 +6,12 @@ from typing import Any
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset
+from ray.exceptions import RayTaskError
 
 from vadray.archive.plan import PLAN_SCHEMA
 from vadray.bundle import Bundle
 from vadray.config import ClusterOptions
+from vadray.errors import VadrayError
 from vadray.sweep.cluster import ACTOR_CPUS, Pools, pools
 from vadray.sweep.stages import DecodeAndScoreStage, DecodeStage, ScoreStage, StageSettings
 from vadray.sweep.units import FrameShape
@@ -67,7 +69,7 @@ def score_units(
 
     Raises:
         RequestError: The cluster cannot hold the actors asked for.
-        VadrayError: A score is not finite.
+        VadrayError: A score is not finite, or storage failed for longer than it is tried.
     """
     if units.num_rows == 0:
         return
@@ -76,7 +78,14 @@ def score_units(
         bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
     )
     scored = _stages(_dataset(units), settings, size, units.num_rows)
-    yield from scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    try:
+        yield from scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    except RayTaskError as error:
+        # its own text is the whole way through Ray, and Ray Data adds advice to the cause's
+        said = str(error.cause).partition("\nFailed to apply UDF")[0]
+        raise VadrayError(
+            f"scoring stopped, {type(error.cause).__name__}: {said}; what was scored stays, and the same command goes on"
+        ) from error
 
 
 def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) -> Dataset:

@@ -125,6 +125,7 @@ def decode_request(unit: dict[str, Any], shape: FrameShape) -> DecodeRequest:
             uri=member["object_uri"],
             kind=unit["kind"],
             size=member["bytes"],
+            etag=listed_version(unit["kind"], member["etag"], member["shard_uri"] is not None),
             clip_prefix=member["clip_prefix"],
             clip_digits=member["clip_digits"],
             clip_suffix=member["clip_suffix"],
@@ -148,6 +149,13 @@ def decode_request(unit: dict[str, Any], shape: FrameShape) -> DecodeRequest:
         end_pts=unit["end_pts"],
         flow=shape.flow,
     )
+
+
+def listed_version(kind: str, etag: str, in_shard: bool) -> str | None:
+    """The version of the file that holds an object, from the object's own; None for a clip, which is many files."""
+    if kind == "clip":
+        return None
+    return etag.rpartition("+")[0] if in_shard else etag
 
 
 def _empty(request: DecodeRequest, chunk: int, info: MemberInfo) -> DecodedChunk:

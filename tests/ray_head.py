@@ -32,11 +32,15 @@ _PORT_FLAGS = (
 
 @dataclass(frozen=True)
 class RayHead:
-    """A running head: `address` for drivers, `dashboard` for the jobs API, `environment` for clients of either."""
+    """A running head: `address` for drivers, `dashboard` for the jobs API, `environment` for clients of either.
+
+    `pid` is that of the process whose descendants are all of its processes.
+    """
 
     address: str
     dashboard: str
     environment: dict[str, str]
+    pid: int
 
     def ray(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Runs the `ray` command against this head."""
@@ -77,7 +81,7 @@ def running_ray_head(cpus: int = 2) -> Iterator[RayHead]:
     with open(log_path, "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     whole = psutil.Process(process.pid)
-    head = RayHead(f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environment)
+    head = RayHead(f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}", environment, process.pid)
     try:
         _wait_until_ready(head, process, log_path)
         yield head

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,60 +19,70 @@ _GRPC_OFFSET = 10_000  # weed adds this to a port for its gRPC twin
 _PORT_FLAGS = ("-s3.port", "-master.port", "-volume.port", "-filer.port", "-admin.port")
 
 
-@dataclass(frozen=True)
 class S3Server:
-    """A running server. `environment` holds what clients need; `bucket` exists and is empty at the start."""
+    """A server with a bucket of its own, which can be killed and started again with what it holds.
 
-    endpoint: str
-    bucket: str
-    environment: dict[str, str]
+    Args:
+        bucket: Exists, and is empty at the start.
+        anonymous: It has no users and looks at no signature.
+
+    `environment` holds what clients need. Does not touch `os.environ`.
+    """
+
+    def __init__(self, bucket: str, anonymous: bool = False):
+        ports = free_ports(len(_PORT_FLAGS))
+        self.bucket, self.endpoint = bucket, f"http://127.0.0.1:{ports[0]}"
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": "vadray",
+            "AWS_SECRET_ACCESS_KEY": "vadray-secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self._server_environment = inherited if anonymous else inherited | self.environment
+        self._directory = Path(tempfile.mkdtemp(prefix="vadray-s3-"))
+        self._command = [_weed(), "mini", "-dir", str(self._directory), "-ip", "127.0.0.1"]
+        self._command += ["-ip.bind", "127.0.0.1", "-bucket", bucket, "-admin.ui=false", "-webdav=false"]
+        self._command += ["-s3.port.iceberg", "0", "-s3.port.lance", "0"]
+        for flag, port in zip(_PORT_FLAGS, ports, strict=True):
+            self._command += [flag, str(port)]
+        self._process: subprocess.Popen | None = None
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}"
 
+    def start(self) -> None:
+        """Starts it and waits until it takes writes."""
+        log_path = self._directory / "weed.log"
+        with open(log_path, "ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._server_environment, stdout=log, stderr=log, cwd=self._directory
+            )
+        _wait_until_ready(self._process, self.environment, self.bucket, log_path)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
 
 @contextmanager
 def running_s3_server(bucket: str = "vadray-test", anonymous: bool = False) -> Iterator[S3Server]:
-    """Starts a server with an empty bucket and stops it at the end; does not touch `os.environ`.
-
-    An `anonymous` one has no users and looks at no signature.
-    """
-    directory = Path(tempfile.mkdtemp(prefix="vadray-s3-"))
-    ports = free_ports(len(_PORT_FLAGS))
-    environment = {
-        "AWS_ACCESS_KEY_ID": "vadray",
-        "AWS_SECRET_ACCESS_KEY": "vadray-secret",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[0]}",
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-    }
-    command = [_weed(), "mini", "-dir", str(directory), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1"]
-    command += [
-        "-bucket",
-        bucket,
-        "-admin.ui=false",
-        "-webdav=false",
-        "-s3.port.iceberg",
-        "0",
-        "-s3.port.lance",
-        "0",
-    ]
-    for flag, port in zip(_PORT_FLAGS, ports, strict=True):
-        command += [flag, str(port)]
-    log_path = directory / "weed.log"
-    with open(log_path, "wb") as log:
-        process = subprocess.Popen(
-            command, env=_server_environment(environment, anonymous), stdout=log, stderr=log, cwd=directory
-        )
+    """Starts a server with an empty bucket and stops it at the end."""
+    server = S3Server(bucket, anonymous)
     try:
-        _wait_until_ready(process, environment, bucket, log_path)
-        yield S3Server(environment["AWS_ENDPOINT_URL"], bucket, environment)
+        server.start()
+        yield server
     finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(directory, ignore_errors=True)
+        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -89,11 +98,6 @@ def s3_server() -> Iterator[S3Server]:
         finally:
             os.environ.clear()
             os.environ.update(before)
-
-
-def _server_environment(environment: dict[str, str], anonymous: bool) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return inherited if anonymous else inherited | environment
 
 
 def _weed() -> str:

@@ -11,6 +11,8 @@ from vadray.errors import UnreadableMedia
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo, Source
 
+TRIES = 2  # of a file whose decoder crashes
+
 
 @dataclass(frozen=True)
 class FrameShape:
@@ -104,18 +106,24 @@ class UnitDecoder:
 
     def _decode_one(self, request: DecodeRequest) -> Iterator[DecodedChunk]:
         info, next_chunk = MemberInfo(), 0
-        try:
-            for chunk in self._decoder.decode(request):
-                info, next_chunk = chunk.members[0], chunk.chunk + 1
-                yield chunk
-        except UnreadableMedia as error:
-            info = dataclasses.replace(
-                info,
-                status="partial" if info.frames else "quarantined",
-                error_type=error.error_type,
-                error=error.message,
-            )
-            yield _empty(request, next_chunk, info)
+        for tries_left in reversed(range(TRIES)):
+            try:
+                for chunk in self._decoder.decode(request):
+                    if chunk.chunk >= next_chunk:  # those before were given out by a decoder that has died
+                        info, next_chunk = chunk.members[0], chunk.chunk + 1
+                        yield chunk
+                return
+            except UnreadableMedia as error:
+                if error.error_type == "DecoderCrashed" and tries_left:
+                    continue  # it may have been killed for what another file did
+                info = dataclasses.replace(
+                    info,
+                    status="partial" if info.frames else "quarantined",
+                    error_type=error.error_type,
+                    error=error.message,
+                )
+                yield _empty(request, next_chunk, info)
+                return
 
 
 def decode_request(unit: dict[str, Any], shape: FrameShape) -> DecodeRequest:

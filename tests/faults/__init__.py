@@ -1,0 +1,1 @@
+"""Real faults on real parts; `make soak` runs them for an hour."""

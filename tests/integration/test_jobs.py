@@ -86,3 +86,31 @@ def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, ar
     assert result["attempts"] == 2 and not result["already"]
     assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}.items()
     assert verify(str(report), "night")["faults"] == []
+
+
+def test_of_two_drivers_one_works_and_the_other_waits_or_leaves(head, archive, bundles, tmp_path):
+    report = tmp_path / "report"
+    command = [sys.executable, "jobs/sweep.py", str(archive.test), f"bundle={bundles['video']}"]
+    command += [f"out={report}", "sweep_id=night", "unit_frames=8"]
+    environment = head.environment | {"RAY_ADDRESS": head.address}
+    drivers = [
+        subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        )
+        for _ in range(2)
+    ]
+    lease = report / "_sweeps" / "night" / "lease.json"
+    deadline = time.monotonic() + 120
+    while not lease.exists():
+        assert time.monotonic() < deadline and all(one.poll() is None for one in drivers)
+        time.sleep(0.01)
+    left = subprocess.run([*command, "--no-wait"], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert left.returncode == 4 and "holds this sweep" in left.stderr, left.stderr[-4000:]
+    said = [one.communicate(timeout=300) for one in drivers]
+    assert [one.returncode for one in drivers] == [0, 0], said
+    results = [json.loads(output.splitlines()[-1]) for output, _ in said]
+    assert sorted(result["already"] for result in results) == [False, True]
+    (waited,) = (error for (_, error), result in zip(said, results, strict=True) if result["already"])
+    assert "holds this sweep" in waited and "committed by another driver" in waited
+    assert results[0]["attempts"] == results[1]["attempts"] == 1
+    assert verify(str(report), "night")["faults"] == []

@@ -37,10 +37,11 @@ KEYS = {"frames": ("object_uri", "frame_index"), "events": ("event_id",), "objec
 
 @dataclass(frozen=True)
 class Place:
-    """Where sweeps read and write: a folder, or the store."""
+    """Where sweeps read and write, a folder or the store, and the file that takes what they say."""
 
     archive: str
     reports: str
+    log: Path
     server: S3Server | None
 
 
@@ -71,9 +72,8 @@ def soak(
     folder = storage.join(report, tables.SWEEPS, SWEEP_ID)
     units = plan_store.load(storage.join(reference, tables.SWEEPS, SWEEP_ID)).info["counts"]["units"]
     pending, injected = list(faults), []
-    log = Path(os.environ.get("VADRAY_SOAK_LOG", os.devnull))
     for _ in range(RESTARTS):
-        driver = _start(place.archive, bundles, report, head, log)
+        driver = _start(place, bundles, report, head)
         killed = False
         while driver.poll() is None:
             if time.monotonic() - begun > SWEEP_TIMEOUT_S:
@@ -109,7 +109,7 @@ def undisturbed(place: Place, bundles: Sequence[str], head: RayHead, name: str) 
     """A sweep that nobody disturbs; the report."""
     report = storage.join(place.reports, name)
     if tables.read_commit(report, SWEEP_ID) is None:
-        driver = _start(place.archive, bundles, report, head, Path(os.devnull))
+        driver = _start(place, bundles, report, head)
         if driver.wait(SWEEP_TIMEOUT_S) not in (0, 3):
             raise RuntimeError(f"the undisturbed sweep ended with status {driver.returncode}")
     return report
@@ -134,14 +134,20 @@ def _rows(report: str, table: str, keys: tuple[str, ...]) -> list[tuple[tuple, d
     return [(tuple(row[key] for key in keys), row) for row in rows]
 
 
-def _start(
-    archive: str, bundles: Sequence[str], report: str, head: RayHead, log: Path
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vadray.cli", "sweep", archive, f"out={report}", f"sweep_id={SWEEP_ID}"]
+def _start(place: Place, bundles: Sequence[str], report: str, head: RayHead) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "vadray.cli",
+        "sweep",
+        place.archive,
+        f"out={report}",
+        f"sweep_id={SWEEP_ID}",
+    ]
     command += ["unit_frames=8", "unit_images=2", "max_quarantined=1", "lease_s=10"]
     command += [word for bundle in bundles for word in ("--bundle", bundle)]
     environment = head.environment | {"RAY_ADDRESS": head.address}
-    with open(log, "ab") as output:
+    with open(place.log, "ab") as output:
         return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
 
 
@@ -163,8 +169,8 @@ def main() -> int:
             for entry in storage.list_objects(str(archive)):
                 storage.upload(entry.uri, storage.join(remote, storage.relative(entry.uri, str(archive))))
             places = [
-                Place(str(archive), str(out / "reports"), None),
-                Place(remote, f"{server.uri}/r", server),
+                Place(str(archive), str(out / "reports"), out / "log", None),
+                Place(remote, f"{server.uri}/r", out / "log", server),
             ]
             references = [undisturbed(place, bundles, head, "undisturbed") for place in places]
             outcomes = []

@@ -1,6 +1,5 @@
 """A short form of the soak: one sweep from and to S3, struck at every phase, equals an undisturbed one row for row."""
 
-import os
 import random
 
 from tests.faults.inject import schedule
@@ -15,8 +14,7 @@ def test_a_sweep_that_is_struck_at_every_phase_equals_an_undisturbed_one(s3_serv
     remote = f"{s3_server.uri}/soak/archive"
     for entry in storage.list_objects(str(archive)):
         storage.upload(entry.uri, storage.join(remote, storage.relative(entry.uri, str(archive))))
-    place = Place(remote, f"{s3_server.uri}/soak/reports", s3_server)
-    os.environ["VADRAY_SOAK_LOG"] = str(tmp_path / "log")
+    place = Place(remote, f"{s3_server.uri}/soak/reports", tmp_path / "log", s3_server)
     with running_ray_head() as head:
         reference = undisturbed(place, bundles, head, "undisturbed")
         faults = schedule(random.Random(4), 4, store=True)

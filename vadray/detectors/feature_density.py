@@ -47,8 +47,7 @@ class FeatureDensity(Detector):
     - Distances are relative to their picture's median: a rough surface is far from the memory everywhere, and a
       crack is where it is farther than around it.
     - The score is the mean of the largest 5 % of the map.
-    - 320 x 320 and two stages. What is chosen by farthest distance depends on what is there: the figure moves by
-      0.02 with the fifth of the pictures that is left out. See the README for the measured one.
+    - 320 x 320 and two stages. See the README for the figure.
 
     Args:
         height: Rows, a multiple of 8.

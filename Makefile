@@ -9,10 +9,10 @@ BIN := .venv/bin
 help:
 	@echo "make demo    the whole thing on this machine, on a small synthetic archive, into demo/"
 	@echo "make test    the tests"
-	@echo "make soak    the longer ones, on real data in VADRAY_TEST_DATA"
+	@echo "make soak    the longer ones, on real data in VADRAY_TEST_DATA, and an hour of faults, kept in soak/"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  ruff format"
-	@echo "make clean   remove .venv and demo/"
+	@echo "make clean   remove .venv, demo/ and soak/"
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"expected Python 3.11 to 3.13, received {v[0]}.{v[1]} at {sys.executable}; say make PYTHON=...")'
@@ -40,6 +40,7 @@ test: .venv/.test
 
 soak: .venv/.test
 	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m tests.faults.soak --out soak --sweeps 20 --scoring 9
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -51,4 +52,4 @@ format: .venv/.test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo soak

@@ -1,10 +1,12 @@
 """The main job, whole: an archive of images and video to Parquet, on a real Ray, folders and S3."""
 
+import io
 import json
 import shutil
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -156,6 +158,31 @@ def test_interrupted_sweep_goes_on(swept, archive, bundles, tmp_path, capsys):
         ours, theirs = (tables.read_table(str(place), table, "night") for place in (tmp_path / "r", report))
         assert ours.equals(theirs)
     assert verify(str(tmp_path / "r"), "night")["faults"] == []
+
+
+def test_what_an_earlier_attempt_wrote_into_the_tables_stands_unless_its_rows_differ(
+    swept, archive, bundles, tmp_path, capsys
+):
+    shutil.copytree(swept[0], tmp_path / "r")
+    commit = tmp_path / "r" / "_sweeps" / "night" / "commit.json"
+    for table in TABLES:
+        shutil.rmtree(tmp_path / "r" / table / "_delta_log")
+    (part, *_) = (tmp_path / "r" / "frames" / "sweep=night").glob("*.parquet")
+    rows = pq.read_table(io.BytesIO(part.read_bytes()))
+
+    commit.unlink()
+    pq.write_table(rows, part, compression="snappy")  # as another version of the library would
+    before = part.read_bytes()
+    assert sweep(capsys, archive.test, bundles, tmp_path / "r", "sweep_id=night")[0] == 0
+    assert part.read_bytes() == before and verify(str(tmp_path / "r"), "night")["faults"] == []
+
+    commit.unlink()
+    pq.write_table(rows.slice(1), part)
+    words = ["sweep", str(archive.test), f"out={tmp_path / 'r'}", "sweep_id=night"]
+    words += [word for bundle in bundles.values() for word in ("--bundle", str(bundle))]
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert str(part) in said and "an earlier attempt" in said and not commit.exists()
 
 
 def test_other_settings_under_the_same_name_are_refused(swept, archive, bundles, tmp_path):

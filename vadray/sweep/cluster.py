@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
+from ray.exceptions import RayTaskError
 
 from vadray.config import ClusterOptions
 from vadray.errors import RequestError
@@ -62,6 +63,13 @@ def quiet_data() -> None:
     # it would say every 30 s that decoded frames take memory
     context.issue_detectors_config.detectors = []
     logging.getLogger("ray.data").setLevel(logging.WARNING)
+
+
+def reason_of(error: RayTaskError) -> str:
+    """What failed in a task or actor, in a line: the error's own text is the whole way through Ray."""
+    # to which Ray Data adds advice
+    said = str(error.cause).partition("\nFailed to apply UDF")[0]
+    return f"{type(error.cause).__name__}: {said}"
 
 
 def gpus_to_use(options: ClusterOptions) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 import ray
+from ray.exceptions import RayTaskError
 
 from vadray import storage
 from vadray.archive.objects import ArchiveObject
@@ -25,6 +26,7 @@ from vadray.errors import VadrayError
 from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, planning, scores
+from vadray.sweep.cluster import reason_of
 from vadray.sweep.finalise import PartResult, finalise_part
 from vadray.sweep.lease import held, require_conditions
 from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
@@ -284,14 +286,16 @@ def _finalise(
     prepared: Prepared, plan: FrozenPlan, manifest: str, calibrations: list[str]
 ) -> list[PartResult]:
     folder = _scores_folder(prepared)
-    return ray.get(
-        [
-            _finalise_part.remote(
-                plan.uri(part), part, prepared.sweep_id, prepared.report, folder, manifest, calibrations
-            )
-            for part in plan.parts
-        ]
-    )
+    results = [
+        _finalise_part.remote(
+            plan.uri(part), part, prepared.sweep_id, prepared.report, folder, manifest, calibrations
+        )
+        for part in plan.parts
+    ]
+    try:
+        return ray.get(results)
+    except RayTaskError as error:
+        raise VadrayError(f"the tables were not written, {reason_of(error)}") from error
 
 
 def _commit(prepared: Prepared, results: list[PartResult], wall_s: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from vadray.archive.plan import PLAN_SCHEMA
 from vadray.bundle import Bundle
 from vadray.config import ClusterOptions
 from vadray.errors import VadrayError
-from vadray.sweep.cluster import ACTOR_CPUS, Pools, pools
+from vadray.sweep.cluster import ACTOR_CPUS, Pools, pools, reason_of
 from vadray.sweep.stages import DecodeAndScoreStage, DecodeStage, ScoreStage, StageSettings
 from vadray.sweep.units import FrameShape
 
@@ -81,10 +81,8 @@ def score_units(
     try:
         yield from scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     except RayTaskError as error:
-        # its own text is the whole way through Ray, and Ray Data adds advice to the cause's
-        said = str(error.cause).partition("\nFailed to apply UDF")[0]
         raise VadrayError(
-            f"scoring stopped, {type(error.cause).__name__}: {said}; what was scored stays, and the same command goes on"
+            f"scoring stopped, {reason_of(error)}; what was scored stays, and the same command goes on from here"
         ) from error
 
 

@@ -18,8 +18,9 @@ from vadray.errors import HeldElsewhere, RequestError
 from vadray.sweep.lease import LEASE, held, require_conditions
 
 DRIVER = """
-import sys, time
+import signal, sys, time
 from vadray.sweep.lease import held
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # whoever starts tests may have SIGINT ignored
 folder, lease_s = sys.argv[1], float(sys.argv[2])
 def say(text): print(text, flush=True)
 with held(folder, "theirs", lease_s, True, say) as lease:
@@ -90,7 +91,7 @@ def test_a_killed_holder_whose_parent_has_not_looked_is_gone(folder):
 def test_a_holder_that_renews_is_waited_for_and_its_end_is_noticed(folder):
     said: list[str] = []
     with driver(folder, 2) as other:
-        stopper = subprocess.Popen(["sh", "-c", f"sleep 5; kill -INT {other.pid}"])
+        stopper = subprocess.Popen(["sh", "-c", f"sleep 5; kill -TERM {other.pid}"])
         begun = time.monotonic()
         with held(folder, "ours", 2, True, said.append) as lease:
             waited = time.monotonic() - begun

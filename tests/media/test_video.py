@@ -245,7 +245,7 @@ def test_a_failing_store_is_no_fault_of_the_file(good_reads: int, make_video, mo
                 raise ConnectionResetError("the store hung up")
             return super().read(size)
 
-    monkeypatch.setattr(storage, "open_read", lambda uri: Failing(path))
+    monkeypatch.setattr(storage, "open_read", lambda uri, etag: Failing(path))
     source = Source("s3://bucket/a.mp4", "video", path.stat().st_size)
     with pytest.raises(ConnectionResetError, match="hung up"):
         list(decode(DecodeRequest((source,), 40, 48)))

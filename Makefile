@@ -33,7 +33,7 @@ demo: .venv/.package
 
 # two processes: while Ray starts a worker, the tests without it run; pytest-xdist 3.8 does not group under pytest 9.2
 test: .venv/.test
-	@log=$$(mktemp); $(BIN)/python -m pytest -m "ray and not soak" > $$log 2>&1 & with_ray=$$!; \
+	@log=$$(mktemp); $(BIN)/python -m pytest -m "ray and not soak" --durations=20 > $$log 2>&1 & with_ray=$$!; \
 	trap "kill $$with_ray 2> /dev/null; rm -f $$log" EXIT; \
 	$(BIN)/python -m pytest -m "not ray and not soak"; status=$$?; \
 	echo "waiting for the tests that need Ray"; wait $$with_ray || status=$$?; cat $$log; exit $$status

@@ -231,6 +231,10 @@ def _evaluated(
         say("  kept from an earlier run")
         return Figures(**kept["figures"]), kept["train_s"]
     how = trained()
-    figures, _ = evaluate(options.model_copy(update={"bundle": bundle, "out": out}), labelled, say, learned)
+    figures, rest = evaluate(
+        options.model_copy(update={"bundle": bundle, "out": out}), labelled, say, learned
+    )
+    if rest["left_out"]:
+        say(f"  left out: {len(rest['left_out'])} labelled objects that a bundle here has learned from")
     storage.write_bytes(result, json.dumps({"figures": figures.to_dict(), **how}, indent=1).encode())
     return figures, how["train_s"]

@@ -271,12 +271,6 @@ def run_evaluate(options: config.EvaluateOptions, console: Console) -> Result:
     console.print(figures_table({options.bundle: figures}), markup=False)
     for line in rest["not_whole"]:
         console.print(f"not whole: {line}", markup=False)
-    if rest["left_out"]:
-        console.print(
-            f"left out: {len(rest['left_out'])} labelled objects that the bundle has learned from, "
-            f"{', '.join(rest['left_out'][:SHOWN_EVENTS])}",
-            markup=False,
-        )
     return 0, {"bundle": options.bundle, "dataset": options.dataset, **figures.to_dict(), **rest}
 
 

@@ -9,6 +9,7 @@ import psutil
 from tests.s3_server import S3Server
 from vadray import storage
 from vadray.report import tables
+from vadray.sweep.manifest import MANIFEST
 
 PHASES = ("planning", "scoring", "finalising", "committing")
 
@@ -59,14 +60,14 @@ def reached(fault: Fault, folder: str, report: str, sweep_id: str, units: int) -
         done = sum(1 for _ in storage.list_names(storage.join(folder, "scores")))
         return there("plan.json") and done >= fault.share * units
     if fault.phase == "finalising":
-        return there("manifest.parquet")
+        return there(MANIFEST)
     last = storage.join(report, "objects", f"{tables.PARTITION}={sweep_id}")
     return storage.exists(last) and there("calibrations.json")
 
 
 def is_over(fault: Fault, folder: str) -> bool:
     """Whether a fault comes too late: the phase that it belongs to has passed."""
-    ends = {"planning": "plan.json", "scoring": "manifest.parquet"}.get(fault.phase, tables.COMMIT)
+    ends = {"planning": "plan.json", "scoring": MANIFEST}.get(fault.phase, tables.COMMIT)
     return storage.exists(storage.join(folder, ends))
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.integration.small_training import small_options
 from vadray.bundle import open_bundle, write_bundle
 from vadray.config import TrainOptions
 from vadray.detectors.conv_ae import ConvolutionalAutoencoder
@@ -17,16 +18,7 @@ SAME = {"filters": [4, 4], "code_channels": 2}
 
 
 def options(archive, out, **more) -> TrainOptions:
-    small = {
-        "detector": "stae",
-        "size": (32, 48),
-        "window": 4,
-        "units": 16,
-        "batch_size": 4,
-        "seed": 3,
-        "actors": 1,
-    }
-    return TrainOptions(archive=str(archive.train), out=str(out), **{**small, "settings": SAME, **more})
+    return small_options(archive, out, **{"settings": SAME, **more})
 
 
 def built(cls=SpatiotemporalAutoencoder, **more):

@@ -26,6 +26,12 @@ def head(s3_server):
         yield running
 
 
+def sweep_command(archive, bundles, report: Path) -> list[str]:
+    """A sweep of several units, as a process of its own."""
+    command = [sys.executable, "jobs/sweep.py", str(archive.test), f"bundle={bundles['video']}"]
+    return [*command, f"out={report}", "sweep_id=night", "unit_frames=8"]
+
+
 def submit(head: RayHead, name: str, *entry: str) -> subprocess.CompletedProcess[str]:
     return head.ray(
         *("job", "submit", "--address", head.dashboard, "--working-dir", ".", "--submission-id", name, "--"),
@@ -65,8 +71,7 @@ def test_train_and_sweep_through_the_jobs_api_from_and_to_s3(head, archive, s3_s
 
 def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, archive, bundles, tmp_path):
     report = tmp_path / "report"
-    command = [sys.executable, "jobs/sweep.py", str(archive.test), f"bundle={bundles['video']}"]
-    command += [f"out={report}", "sweep_id=night", "unit_frames=8"]
+    command = sweep_command(archive, bundles, report)
     environment = head.environment | {"RAY_ADDRESS": head.address}
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
@@ -90,8 +95,7 @@ def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, ar
 
 def test_of_two_drivers_one_works_and_the_other_waits_or_leaves(head, archive, bundles, tmp_path):
     report = tmp_path / "report"
-    command = [sys.executable, "jobs/sweep.py", str(archive.test), f"bundle={bundles['video']}"]
-    command += [f"out={report}", "sweep_id=night", "unit_frames=8"]
+    command = sweep_command(archive, bundles, report)
     environment = head.environment | {"RAY_ADDRESS": head.address}
     drivers = [
         subprocess.Popen(

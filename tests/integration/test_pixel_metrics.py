@@ -1,6 +1,7 @@
 """Error maps from the stages to the figures: the right map of the right object at the right place."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -89,6 +90,15 @@ def test_planted_rectangles_are_found_pixel_by_pixel(planted, grey_bundle, tmp_p
     assert result["rbdc"] is None and result["objects_with_masks"] == 4
     assert json.loads((tmp_path / "evaluation.json").read_text())["pixel_auroc"] == 1.0
     assert "| pixel_auroc" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_a_mask_elsewhere_is_not_found(planted, grey_bundle, tmp_path, capsys):
+    moved = tmp_path / "moved"
+    shutil.copytree(planted, moved)
+    for path in (moved / "ground_truth" / "white").iterdir():
+        assert cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[:, ::-1])
+    assert cli.main(["evaluate", str(grey_bundle), str(moved), "actors=1"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["pixel_auroc"] < 0.6
 
 
 def test_video_maps_do_not_depend_on_how_it_is_cut(archive, bundles, tmp_path):

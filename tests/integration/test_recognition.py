@@ -55,22 +55,26 @@ def test_the_bundle_knows_what_it_learned_from(trained, labelled):
     assert not list(Path(trained.bundle.uri).parent.glob("*.candidate"))
 
 
-def test_all_are_judged_by_what_none_has_learned_from_also_of_a_moved_set(
-    trained, labelled, tmp_path, capsys
-):
+def test_evaluation_leaves_out_what_was_learned_from_also_of_a_moved_set(trained, labelled, tmp_path, capsys):
     count = trained.figures["test_objects"]
-    out, moved = tmp_path / "comparison", tmp_path / "moved"
-    shutil.copytree(labelled.root, moved)
-    command = ["evaluate", trained.bundle.uri, str(moved), f"out={out}", "actors=1"]
-    training = "training={all: {size: [64, 96]}}"
-    assert cli.main([*command, "--compare", "frame_difference", training]) == 0
-    assert f"left out: {10 - count} labelled objects" in capsys.readouterr().err
-    rows = json.loads((out / "comparison.json").read_text())
-    assert [row["videos"] for row in rows] == [count] * 2
-    assert rows[0]["auc_micro"] > 0.7, "planted anomalies move unlike walkers"
+    shutil.copytree(labelled.root, tmp_path / "moved")
+    assert cli.main(["evaluate", trained.bundle.uri, str(tmp_path / "moved"), "actors=1"]) == 0
+    said = capsys.readouterr()
+    assert f"left out: {10 - count} labelled objects" in said.err
+    found = json.loads(said.out.splitlines()[-1])
+    assert len(found["left_out"]) == 10 - count and found["videos"] == count
+    assert found["auc_micro"] > 0.7, "planted anomalies move unlike walkers"
     # what the head made of the same videos when it was trained
-    assert rows[0]["auc_micro_raw"] == pytest.approx(trained.figures["auc_test"], abs=1e-3)
-    assert cli.main([*command, "--compare", "recognition"]) == 2
+    assert found["auc_micro_raw"] == pytest.approx(trained.figures["auc_test"], abs=1e-3)
+
+
+def test_a_comparison_judges_all_by_what_none_has_learned_from(trained, labelled, tmp_path, capsys):
+    out = tmp_path / "comparison"
+    command = ["evaluate", trained.bundle.uri, str(labelled.root), "--compare", "frame_difference"]
+    assert cli.main([*command, f"out={out}", "actors=1", "training={all: {size: [64, 96]}}"]) == 0
+    rows = json.loads((out / "comparison.json").read_text())
+    assert [row["videos"] for row in rows] == [trained.figures["test_objects"]] * 2
+    assert cli.main([*command[:3], "--compare", "recognition", f"out={out}"]) == 2
     assert "recognition learns from labels" in capsys.readouterr().err
 
 
@@ -89,19 +93,25 @@ def test_calibrated_again_it_knows_on_what_and_sweeps(trained, labelled, tmp_pat
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["scored"] == 2
 
 
-def test_the_base_may_be_a_trained_bundle_of_images_and_there_may_be_no_normal_half(
-    archive, bundles, cluster, tmp_path
+def test_the_base_may_be_a_trained_bundle_and_footage_without_a_normal_half(
+    bundles, labelled, cluster, tmp_path
 ):
-    shutil.copytree(archive.test, tmp_path / "set" / "test")
-    shutil.copy(archive.labels, tmp_path / "set" / "labels.json")
-    small = {**SMALL, "size": None, "epochs": 1, "steps_per_epoch": 2, "init": str(bundles["image"])}
+    shutil.copytree(labelled.test, tmp_path / "set" / "test")
+    shutil.copy(labelled.labels, tmp_path / "set" / "labels.json")
+    small = {**SMALL, "size": None, "epochs": 1, "steps_per_epoch": 2, "init": str(bundles["video"])}
     found = train(TrainOptions(archive=str(tmp_path / "set"), out=str(tmp_path / "out"), **small), print)
-    assert found.bundle.kind == "image" and found.bundle.context == 0
-    assert found.figures["calibrated_on"] == "validation part" and found.figures["test_objects"] > 0
-    base, source = found.bundle.load_detector().base, open_bundle(str(bundles["image"])).load_detector()
+    assert found.figures["calibrated_on"] == "validation part"
+    base, source = found.bundle.load_detector().base, open_bundle(str(bundles["video"])).load_detector()
     for ours, theirs in zip(base.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert found.figures["init_digest"] == open_bundle(str(bundles["image"])).digest
+    assert found.figures["init_digest"] == open_bundle(str(bundles["video"])).digest
+
+
+def test_labelled_images_are_read_by_an_image_bundle(archive, bundles, cluster, tmp_path):
+    small = {**SMALL, "size": None, "epochs": 1, "steps_per_epoch": 2, "init": str(bundles["image"])}
+    found = train(TrainOptions(archive=str(archive.root), out=str(tmp_path / "out"), **small), print)
+    assert found.bundle.kind == "image" and found.bundle.context == 0
+    assert found.figures["calibrated_on"] == "normal half" and found.figures["test_objects"] > 0
 
 
 @pytest.mark.parametrize(

@@ -10,24 +10,10 @@ import numpy as np
 import pytest
 import ray
 
+from tests.integration.small_training import small_options
 from vadray.bundle import open_bundle
-from vadray.config import TrainOptions
 from vadray.errors import RequestError
 from vadray.training.train import train
-
-SMALL = {
-    "detector": "stae",
-    "size": (32, 48),
-    "window": 4,
-    "units": 16,
-    "batch_size": 4,
-    "seed": 3,
-    "actors": 1,
-}
-
-
-def options(archive, out, **more) -> TrainOptions:
-    return TrainOptions(archive=str(archive.train), out=str(out), **{**SMALL, **more})
 
 
 def weights(bundle) -> np.ndarray:
@@ -57,7 +43,7 @@ def test_one_worker_that_dies_gives_the_weights_of_two_that_live(archive, cluste
     killer = threading.Thread(target=kill_after_first_checkpoint)
     killer.start()
     short = {"epochs": 4, "steps_per_epoch": 5}
-    one = train(options(archive, tmp_path / "one", **short), print)
+    one = train(small_options(archive, tmp_path / "one", **short), print)
     killer.join()
     assert killed, "no worker was killed: the test shows nothing"
     history = open_bundle(str(tmp_path / "one")).info["history"]
@@ -65,7 +51,7 @@ def test_one_worker_that_dies_gives_the_weights_of_two_that_live(archive, cluste
     assert one.figures["validation_loss"] < history[0]["validation_loss"]
     assert not list(tmp_path.glob(".one.training-*")), "checkpoints are gone once the bundle is there"
 
-    two = train(options(archive, tmp_path / "two", workers=2, **short), print)
+    two = train(small_options(archive, tmp_path / "two", workers=2, **short), print)
     assert two.figures["workers"] == 2 and two.figures["best_epoch"] == one.figures["best_epoch"]
     by_one, by_two = weights(one.bundle), weights(two.bundle)
     assert np.linalg.norm(by_one - by_two) / np.linalg.norm(by_one) <= 1e-4
@@ -85,4 +71,4 @@ def test_bundle_is_whole_and_refuses_change(archive, bundles, tmp_path):
 
 def test_a_bundle_in_the_way_is_refused(archive, bundles):
     with pytest.raises(RequestError, match="overwrite"):
-        train(options(archive, bundles["video"]), print)
+        train(small_options(archive, bundles["video"]), print)

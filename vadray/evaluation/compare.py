@@ -28,7 +28,8 @@ from vadray.training.train import train
 
 Say = Callable[[str], None]
 PLOTS = {"roc": "ROC", "pr": "Precision and recall"}
-_SHARED = {*ClusterOptions.model_fields, *UnitOptions.model_fields}
+# what is said once, of a comparison and of all its trainings: how much of the cluster, how objects are cut
+SHARED = {*ClusterOptions.model_fields, *UnitOptions.model_fields}
 RESULT = "cell.json"  # written last: a cell is finished when it is there
 
 
@@ -184,8 +185,7 @@ def _trained_cell(
     bundle = storage.join(place, "bundle")
 
     def trained() -> dict[str, Any]:
-        # how much of the cluster, and how objects are cut into units, is said once for the whole comparison
-        shared = options.model_dump(include=_SHARED, exclude_unset=True)
+        shared = options.model_dump(include=SHARED, exclude_unset=True)
         overrides = {
             "archive": normal,
             "detector": detector,
@@ -231,10 +231,6 @@ def _evaluated(
         say("  kept from an earlier run")
         return Figures(**kept["figures"]), kept["train_s"]
     how = trained()
-    figures, rest = evaluate(
-        options.model_copy(update={"bundle": bundle, "out": out}), labelled, say, learned
-    )
-    if rest["left_out"]:
-        say(f"  left out: {len(rest['left_out'])} labelled objects that a bundle here has learned from")
+    figures, _ = evaluate(options.model_copy(update={"bundle": bundle, "out": out}), labelled, say, learned)
     storage.write_bytes(result, json.dumps({"figures": figures.to_dict(), **how}, indent=1).encode())
     return figures, how["train_s"]

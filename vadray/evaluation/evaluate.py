@@ -19,6 +19,7 @@ from vadray.evaluation.motion_table import motion_table
 from vadray.evaluation.scored import ScoredObject, judged_units, score_labelled
 
 MOTION_JSON = "motion.json"
+SHOWN = 10  # names, where there are many
 
 
 def evaluate(
@@ -35,7 +36,7 @@ def evaluate(
         options: What is evaluated, and how. What the bundle has learned from is left out, unless `learned` says
             otherwise.
         labelled: The set that `dataset` names, where it has been read already.
-        say: Where the motion table goes, if `motion_table` is set.
+        say: Tells a person what is left out, and the motion table, if `motion_table` is set.
         others: Objects to leave out besides.
 
     Returns:
@@ -56,6 +57,11 @@ def evaluate(
         raise RequestError(
             f"dataset {options.dataset}: expected {bundle.kind}s that the bundle {options.bundle} has not learned from, "
             f"received {len(left_out)} that it has; learned=true judges it by them all the same"
+        )
+    if left_out:
+        say(
+            f"left out: {len(left_out)} labelled objects that the bundle has learned from, "
+            f"{', '.join(left_out[:SHOWN])}"
         )
     with_masks = any(own.kind == bundle.kind and own.pixels is not None for own in labelled.labels.values())
     with tempfile.TemporaryDirectory(prefix="vadray-maps-") as folder:

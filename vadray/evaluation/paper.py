@@ -12,9 +12,9 @@ from typing import Any
 
 from vadray import storage
 from vadray.archive.listing import kind_of
-from vadray.config import ClusterOptions, EvaluateOptions, PaperOptions, UnitOptions
+from vadray.config import EvaluateOptions, PaperOptions
 from vadray.errors import RequestError
-from vadray.evaluation.compare import Cell, compare
+from vadray.evaluation.compare import SHARED, Cell, compare
 from vadray.evaluation.datasets import LabelledSet, ObjectLabels, read_labels, split_videos
 from vadray.synth import synthesise
 
@@ -54,9 +54,7 @@ def paper(options: PaperOptions, say: Say) -> list[Cell]:
     }
     for name, own in options.training.items():
         training[name] = {**training.get(name, {}), **own}
-    settings = options.model_dump(
-        include={*ClusterOptions.model_fields, *UnitOptions.model_fields}, exclude_unset=True
-    )
+    settings = options.model_dump(include=SHARED, exclude_unset=True)
     first, *others = options.detectors
     return compare(
         EvaluateOptions(

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from vadray.errors import ObjectChanged
 from vadray.media.request import Source
+from vadray.storage.ranged import RangedReader
 
 # What is wrong with the object itself, not with the way to it: not worth a retry.
 MISSING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ObjectChanged)
@@ -17,40 +18,17 @@ def is_local(uri: str) -> bool:
     return uri.startswith("/")
 
 
-class FileRange(io.RawIOBase):
-    """A read-only, seekable view of `size` bytes of a file from `offset`: a member of a tar shard."""
+class FileRange(RangedReader):
+    """A view of `size` bytes of a file from `offset`: a member of a tar shard."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int):
+        super().__init__(size)
         self._file = file
         self._offset = offset
-        self._size = size
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"Cannot seek to before the first byte. Received: {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer) -> int:
-        length = max(0, min(len(buffer), self._size - self._position))
-        if length == 0:
-            return 0
-        self._file.seek(self._offset + self._position)
-        data = self._file.read(length)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+    def fetch(self, start: int, length: int) -> bytes:
+        self._file.seek(self._offset + start)
+        return self._file.read(length)
 
     def close(self) -> None:
         if not self.closed:

@@ -1,6 +1,7 @@
 """Objects that are files. Writes go to a temporary name beside the target and appear in one step."""
 
 import fcntl
+import io
 import os
 import shutil
 import stat as stat_modes
@@ -124,42 +125,42 @@ def read_bytes(uri: str, etag: str | None = None) -> bytes:
 
 def open_read(uri: str, etag: str | None = None) -> BinaryIO:
     file = open(uri, "rb", buffering=_READ_BUFFER_BYTES)  # noqa: SIM115  the caller closes it
-    found = _entry(uri, os.fstat(file.fileno())).etag
-    if etag is not None and found != etag:
+    if etag is not None and (found := _entry(uri, os.fstat(file.fileno())).etag) != etag:
         file.close()
         raise ObjectChanged(f"{uri}: listed as version {etag}, now {found}")
     return file
 
 
 def write_bytes(uri: str, data: bytes) -> None:
+    _replace(uri, io.BytesIO(data))
+
+
+def create_bytes(uri: str, data: bytes) -> bool:
+    return _create(uri, io.BytesIO(data))
+
+
+def create_from(local_path: str, uri: str) -> bool:
+    with open(local_path, "rb") as source:
+        return _create(uri, source)
+
+
+def _replace(uri: str, source: BinaryIO) -> None:
     with _temporary(uri) as temporary:
-        _write_durably(temporary, data)
+        _write_durably(temporary, source)
         os.replace(temporary, uri)
     _sync_folder(uri)
 
 
-def create_bytes(uri: str, data: bytes) -> bool:
+def _create(uri: str, source: BinaryIO) -> bool:
     if os.path.lexists(uri):
         return False
     with _temporary(uri) as temporary:
-        _write_durably(temporary, data)
-        return _link_new(temporary, uri)
-
-
-def create_from(local_path: str, uri: str) -> bool:
-    if os.path.lexists(uri):
-        return False
-    with _temporary(uri) as temporary:
-        _copy_durably(local_path, temporary)
-        return _link_new(temporary, uri)
-
-
-def _link_new(temporary: str, uri: str) -> bool:
-    try:
-        # A hard link fails where the name exists, and shows the whole content at once where it does not.
-        os.link(temporary, uri)
-    except FileExistsError:
-        return False
+        _write_durably(temporary, source)
+        try:
+            # A hard link fails where the name exists, and shows the whole content at once where it does not.
+            os.link(temporary, uri)
+        except FileExistsError:
+            return False
     _sync_folder(uri)
     return True
 
@@ -192,7 +193,7 @@ def _locked(uri: str) -> Iterator[None]:
 def age_s(uri: str) -> float:
     written = os.stat(uri).st_mtime_ns
     with _temporary(uri) as temporary:  # the clock of a network file system is its server's
-        _write_durably(temporary, b"")
+        _write_durably(temporary, io.BytesIO())
         return (os.stat(temporary).st_mtime_ns - written) / 1e9
 
 
@@ -204,10 +205,8 @@ def delete(uri: str) -> None:
 
 
 def upload(local_path: str, uri: str) -> None:
-    with _temporary(uri) as temporary:
-        _copy_durably(local_path, temporary)
-        os.replace(temporary, uri)
-    _sync_folder(uri)
+    with open(local_path, "rb") as source:
+        _replace(uri, source)
 
 
 def filesystem(uri: str):
@@ -228,15 +227,8 @@ def _temporary(uri: str) -> Iterator[str]:
         delete(path)
 
 
-def _write_durably(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _copy_durably(local_path: str, path: str) -> None:
-    with open(local_path, "rb") as source, open(path, "wb") as target:
+def _write_durably(path: str, source: BinaryIO) -> None:
+    with open(path, "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
         target.flush()
         os.fsync(target.fileno())

@@ -1,17 +1,17 @@
 """Reading objects of an S3 bucket; what breaks on the way is taken up again."""
 
-import io
 import random
 import time
 
 from vadray.errors import ObjectChanged
+from vadray.storage.ranged import RangedReader
 from vadray.storage.s3_client import CONDITION_FAILED, client, code_of, explained
 from vadray.storage.uri import bucket_and_key
 
 ATTEMPTS = 8
 
 
-class ObjectReader(io.RawIOBase):
+class ObjectReader(RangedReader):
     """A seekable view of one version of an object; each read is a request of its own.
 
     Args:
@@ -28,35 +28,13 @@ class ObjectReader(io.RawIOBase):
         bucket, key = bucket_and_key(uri)
         with explained(uri):
             found = client().head_object(Bucket=bucket, Key=key)
-        self._uri, self._size, self._position = uri, found["ContentLength"], 0
-        self._etag = found["ETag"].strip('"')
+        super().__init__(found["ContentLength"])
+        self._uri, self._etag = uri, found["ETag"].strip('"')
         if etag is not None and etag != self._etag:
             raise ObjectChanged(f"{uri}: listed as version {etag}, now {self._etag}")
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"Cannot seek to before the first byte. Received: {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer) -> int:
-        end = min(self._position + len(buffer), self._size)
-        if end <= self._position:
-            return 0
-        data, _ = read(self._uri, self._etag, f"bytes={self._position}-{end - 1}")
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+    def fetch(self, start: int, length: int) -> bytes:
+        return read(self._uri, self._etag, f"bytes={start}-{start + length - 1}")[0]
 
 
 def read(uri: str, etag: str | None = None, range_: str | None = None) -> tuple[bytes, str]:

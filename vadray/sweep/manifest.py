@@ -27,4 +27,5 @@ def write_manifest(uri: str, units: pa.Table) -> None:
 def read_manifest(uri: str, part: int | None = None) -> pa.Table:
     """Rows of `SCHEMA`, of one part or of all. Raises `FileNotFoundError`."""
     filters = None if part is None else pc.field("part") == part
-    return pq.read_table(io.BytesIO(storage.read_bytes(uri)), filters=filters)
+    with storage.open_read(uri) as file:  # of one part, its row groups alone
+        return pq.read_table(file, filters=filters)

@@ -35,7 +35,7 @@ demo: .venv/.package
 test: .venv/.test
 	@log=$$(mktemp); $(BIN)/python -m pytest -m "ray and not soak" --durations=20 > $$log 2>&1 & with_ray=$$!; \
 	trap "kill $$with_ray 2> /dev/null; rm -f $$log" EXIT; \
-	$(BIN)/python -m pytest -m "not ray and not soak"; status=$$?; \
+	$(BIN)/python -m pytest -m "not ray and not soak" --durations=20; status=$$?; \
 	echo "waiting for the tests that need Ray"; wait $$with_ray || status=$$?; cat $$log; exit $$status
 
 soak: .venv/.test

@@ -1,5 +1,6 @@
 """A Ray head of its own process, as `ray start --head` makes it, with token authentication."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -8,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class RayHead:
         )
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_ray_head(cpus: int = 2) -> Iterator[RayHead]:
     """Starts a head on 127.0.0.1 and stops it at the end. Never by `ray stop`: that ends every Ray of the machine."""
     folder = Path(tempfile.mkdtemp(prefix="vadray-ray-"))
@@ -94,6 +94,56 @@ def running_ray_head(cpus: int = 2) -> Iterator[RayHead]:
             one.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class WorkerNode:
+    """A further node of a head's cluster, on this machine, that can be lost. Ends with the context.
+
+    Args:
+        head: The cluster's head.
+        cpus: That the node has.
+    """
+
+    def __init__(self, head: RayHead, cpus: int = 1):
+        self._head, self._cpus = head, cpus
+        self._process: psutil.Popen | None = None
+
+    def __enter__(self) -> "WorkerNode":
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Joins the cluster, and waits until it has: of two that join at once, one is lost."""
+        command = [_ray(), "start", "--block", f"--address={self._head.address}", f"--num-cpus={self._cpus}"]
+        command += ["--min-worker-port=0", "--max-worker-port=0"]
+        flags = [flag for flag in _PORT_FLAGS if "agent" in flag or "metrics" in flag]
+        command += [f"{flag}={port}" for flag, port in zip(flags, free_ports(len(flags)), strict=True)]
+        self._process = psutil.Popen(
+            command, env=self._head.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        said = []
+        for line in self._process.stdout:
+            said.append(line)
+            if "Ray runtime started" in line:
+                return
+        raise RuntimeError(f"a node did not join: {''.join(said)}")
+
+    def kill(self) -> None:
+        """Loses the node with all its workers, as a host that loses its power."""
+        assert self._process is not None
+        whole = [*self._process.children(recursive=True), self._process] if self._process.is_running() else []
+        for one in whole:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self._process.wait()
 
 
 def _ray() -> str:

@@ -15,10 +15,11 @@ from typing import Any, get_args, get_origin
 from rich.console import Console
 
 from vadray import __version__, commands
-from vadray.errors import HeldElsewhere, RequestError, VadrayError
+from vadray.errors import HeldElsewhere, RequestError, Stalled, VadrayError
 from vadray.parsing import parse, parse_pair, parse_value
 
 WRONG_REQUEST, HELD, INTERRUPTED, FAILED = 2, 4, 5, 1
+STATUS = {HeldElsewhere: HELD, Stalled: INTERRUPTED}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except VadrayError as error:
         console.print(f"vadray {known.command}: {error}", style="red", markup=False)
-        return HELD if isinstance(error, HeldElsewhere) else FAILED
+        return next((status for kind, status in STATUS.items() if isinstance(error, kind)), FAILED)
     print(json.dumps(result), flush=True)
     return status
 

@@ -61,6 +61,13 @@ class ClusterOptions(Options):
         120.0, gt=0, description="longest wait for the next decoded frames of one file"
     )
     decode_memory_mib: int = Field(4096, ge=256, description="address space of one decoding process")
+    on_loss: Literal["shrink", "wait", "stop"] = Field(
+        "shrink",
+        description="when a node is lost and the actors no longer fit: shrink goes on with those that do",
+    )
+    stall_s: float = Field(
+        1800.0, gt=0, description="seconds without a result after which scoring stops with exit status 5"
+    )
 
 
 class UnitOptions(Options):

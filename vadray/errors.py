@@ -21,6 +21,24 @@ class HeldElsewhere(VadrayError):
     """Another driver holds this sweep, or took it over. Exit status 4."""
 
 
+class Stalled(VadrayError):
+    """Nothing goes on, for want of what the cluster no longer has; resumable. Exit status 5."""
+
+
+class ClusterShrunk(Stalled):
+    """The cluster lost what some of the actors need; fewer can go on.
+
+    Args:
+        message: What is missing, for a person.
+        actors: Decode actors that there is room for.
+        gpus: GPUs that are left for them, 0 where none are used.
+    """
+
+    def __init__(self, message: str, actors: int, gpus: int):
+        super().__init__(message)
+        self.actors, self.gpus = actors, gpus
+
+
 class UnreadableMedia(VadrayError):
     """A picture or video cannot be decoded.
 

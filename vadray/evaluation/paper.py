@@ -73,6 +73,8 @@ def paper(options: PaperOptions, say: Say) -> list[Cell]:
 def lay_out(labelled: LabelledSet, data: Path, seed: int) -> dict[str, int]:
     """Splits a labelled archive by object and copies it: `train/` normal only, `test/`, and `labels.json` last.
 
+    Normal and anomalous objects are split apart, so that few of them are in every part too.
+
     What is anomalous in the training and validation parts is left out: detectors learn from normal data alone.
 
     Args:
@@ -90,15 +92,17 @@ def lay_out(labelled: LabelledSet, data: Path, seed: int) -> dict[str, int]:
     if labelled.train:
         for entry in storage.list_objects(labelled.train, hidden=False):
             path = storage.relative(entry.uri, labelled.train)
-            kind = kind_of(path)
-            if kind:
-                objects[f"normal/{path}"] = (entry.uri, ObjectLabels(kind, None, ()))
+            known = kind_of(path)
+            if known:
+                objects[f"normal/{path}"] = (entry.uri, ObjectLabels(known, None, ()))
     if not objects:
         raise RequestError(f"archive: expected labelled files, found none in {labelled.archive}")
     counts: dict[str, int] = {}
     truth: dict[str, dict[str, Any]] = {"clips": {}, "images": {}}
-    for kind in ("image", "video"):
-        own = sorted(path for path, (_, labels) in objects.items() if labels.kind == kind)
+    strata: dict[tuple[str, bool], list[str]] = {}
+    for path, (_, labels) in objects.items():
+        strata.setdefault((labels.kind, bool(labels.ranges)), []).append(path)
+    for (kind, _), own in sorted(strata.items()):
         parts = split_videos(own, SHARES, seed)
         for path in [*parts.train, *parts.validation]:
             if not objects[path][1].ranges:

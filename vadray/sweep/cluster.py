@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ray
 from ray.exceptions import RayTaskError
@@ -32,6 +32,17 @@ class Pools:
     fused: bool
     threads: int
     gpu: bool
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs they take."""
+        return (self.decode if self.fused else self.score) if self.gpu else 0
+
+    def __str__(self) -> str:
+        on = "a GPU each" if self.gpu else f"{ACTOR_CPUS} CPU each"
+        if self.fused:
+            return f"{self.decode} actors, {on}"
+        return f"{self.decode} decode actors, {ACTOR_CPUS} CPU each, and {self.score} score actors, {on}"
 
 
 @contextmanager
@@ -90,19 +101,43 @@ def pools(options: ClusterOptions) -> Pools:
     Raises:
         RequestError: More is asked for than the cluster has.
     """
-    resources = ray.cluster_resources()
-    cpus, gpus = resources.get("CPU", 0.0), gpus_to_use(options)
+    gpus = gpus_to_use(options)
     fused = gpus == 0 if options.fuse is None else options.fuse
     scorers = 0 if fused else max(gpus, 1)
-    score_cpus = 0.0 if fused else scorers * (0.1 if gpus else ACTOR_CPUS)
-    room = int((cpus - score_cpus) / ACTOR_CPUS)
-    if fused and gpus:
-        room = min(room, gpus)
+    room = _room(gpus, scorers, fused)
     actors = options.actors or max(room, 0)
     if actors < 1 or actors > room:
+        cpus = ray.cluster_resources().get("CPU", 0.0)
         raise RequestError(
             f"actors: expected from 1 to {room}, what {cpus:g} CPUs hold at {ACTOR_CPUS} CPU an actor"
             f"{f' beside {scorers} score actors' if scorers else ''}; received {options.actors or actors}"
         )
+    cpus = ray.cluster_resources().get("CPU", 0.0)
     threads = 0 if gpus else max(1, int(cpus / (actors if fused else scorers + actors)))
     return Pools(decode=actors, score=scorers, fused=fused, threads=threads, gpu=gpus > 0)
+
+
+def fit(before: Pools) -> Pools | None:
+    """What of these pools the cluster holds now, at most all of them; None where no work can go on.
+
+    Work on GPUs does not go on without: on CPUs it would take days and tell nobody.
+    """
+    gpus = min(before.gpus, int(ray.cluster_resources().get("GPU", 0)))
+    if before.gpu and gpus == 0:
+        return None
+    scorers = min(before.score, gpus) if before.gpu else before.score
+    decode = min(before.decode, _room(gpus, scorers, before.fused))
+    return replace(before, decode=decode, score=scorers) if decode > 0 else None
+
+
+def _room(gpus: int, scorers: int, fused: bool) -> int:
+    """How many decode actors the nodes hold beside the scorers; an actor is on one node."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    device_cpus = 0.1 if gpus and not fused else 0.0  # beside each GPU
+    room = sum(
+        int(max(0.0, node.get("CPU", 0.0) - device_cpus * node.get("GPU", 0.0)) / ACTOR_CPUS)
+        for node in nodes
+    )
+    if fused and gpus:
+        return min(room, gpus)
+    return room - (0 if gpus else scorers)

@@ -22,7 +22,7 @@ from vadray.archive.routing import Route
 from vadray.bundle import Bundle, open_bundle
 from vadray.calibration.calibration import Calibration
 from vadray.config import SweepOptions
-from vadray.errors import VadrayError
+from vadray.errors import ClusterShrunk, VadrayError
 from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, planning, scores
@@ -222,16 +222,29 @@ def _scores_folder(prepared: Prepared) -> str:
 
 
 def _score(prepared: Prepared, plan: FrozenPlan, say: Say, progress: Progress) -> None:
+    options: SweepOptions = prepared.options
+    while True:
+        try:
+            return _score_rest(prepared, options, plan, say, progress)
+        except ClusterShrunk as lost:
+            say(f"{lost}; going on with what is left")
+            options = options.model_copy(update={"actors": lost.actors, "gpus": lost.gpus})
+
+
+def _score_rest(
+    prepared: Prepared, options: SweepOptions, plan: FrozenPlan, say: Say, progress: Progress
+) -> None:
+    """Scores what has no scores yet."""
     folder = _scores_folder(prepared)
     done = scores.complete_units(folder)
     todo = plan.todo(done)
     if done.num_rows:
-        say(f"{done.num_rows:,} units were scored by an earlier attempt; {todo.num_rows:,} to go")
+        say(f"{done.num_rows:,} units are scored already; {todo.num_rows:,} to go")
     del done  # with a million units it counts
     total = plan.info["counts"].get("units", 0)
     with progress.scoring(total, total - todo.num_rows) as tell:
         for table in score_units(
-            todo, prepared.bundles, prepared.shapes, prepared.options, folder, prepared.options.thumbnails
+            todo, prepared.bundles, prepared.shapes, options, folder, options.thumbnails, say=say
         ):
             for row in table.to_pylist():
                 tell(units=int(row["last"]), frames=row["frames"], unreadable=row["unreadable"])

@@ -152,6 +152,12 @@ def complete_units(folder: str) -> pa.Table:
     )
 
 
+def chunks_there(folder: str, unit_id: str) -> int:
+    """How many first chunks of a unit are there, without a gap."""
+    there = set(storage.list_names(folder, [f"{unit_id}."]))
+    return next(chunk for chunk in itertools.count() if file_name(unit_id, chunk, False) not in there)
+
+
 def file_names(unit_id: str, chunks: int) -> list[str]:
     """Names of a complete unit's score files, in order."""
     return [file_name(unit_id, chunk, chunk == chunks - 1) for chunk in range(chunks)]

@@ -1,6 +1,7 @@
 """Runs units through the stages on Ray Data."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,9 @@ from vadray.config import ClusterOptions
 from vadray.errors import VadrayError
 from vadray.sweep.cluster import ACTOR_CPUS, Pools, pools, reason_of
 from vadray.sweep.stages import DecodeAndScoreStage, DecodeStage, ScoreStage, StageSettings
+from vadray.sweep.tries import Tries
 from vadray.sweep.units import FrameShape
+from vadray.sweep.watch import Say, Watch
 
 MOST_BLOCKS = 2000
 CHUNK_BLOCK_BYTES = 32 * 2**20  # Ray's 128 MiB would hold back four chunks before the scorer sees the first
@@ -41,6 +44,7 @@ def settings_for(
         threads=threads,
         gpu=gpu,
         error_maps=error_maps,
+        tries=Tries(),
     )
 
 
@@ -52,6 +56,7 @@ def score_units(
     scores_folder: str | None,
     thumbnails: bool,
     error_maps: bool = False,
+    say: Say = lambda text: None,
 ) -> Iterator[pa.Table]:
     """Decodes and scores units, in no particular order.
 
@@ -63,30 +68,37 @@ def score_units(
         scores_folder: Where score files go. With None whole rows of scores come back.
         thumbnails: Keep pictures of the highest-scoring moments.
         error_maps: Error maps come back with the rows (`stages.error_maps_of`); only without `scores_folder`.
+        say: Tells a person what is waited for.
 
     Yields:
         Tables of summaries (`stages.summary`) or of `scores.SCORES`.
 
     Raises:
         RequestError: The cluster cannot hold the actors asked for.
+        ClusterShrunk: A node was lost, and fewer actors could go on; see `Watch`.
+        Stalled: Nothing goes on.
         VadrayError: A score is not finite, or storage failed for longer than it is tried.
     """
     if units.num_rows == 0:
         return
     size = pools(options)
+    size = replace(size, decode=min(size.decode, units.num_rows))
     settings = settings_for(
         bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
     )
-    scored = _stages(_dataset(units), settings, size, units.num_rows)
+    scored = _stages(_dataset(units), settings, size)
     try:
-        yield from scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        with Watch(size, options, say) as watch:
+            for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                watch.heard()
+                yield batch
     except RayTaskError as error:
         raise VadrayError(
             f"scoring stopped, {reason_of(error)}; what was scored stays, and the same command goes on from here"
         ) from error
 
 
-def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) -> Dataset:
+def _stages(dataset: Dataset, settings: StageSettings, size: Pools) -> Dataset:
     common: dict[str, Any] = {
         "fn_constructor_args": (settings,),
         "batch_size": None,
@@ -94,7 +106,7 @@ def _stages(dataset: Dataset, settings: StageSettings, size: Pools, units: int) 
         "zero_copy_batch": True,
     }
     device: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0.1} if size.gpu else {"num_cpus": ACTOR_CPUS}
-    decoders = ActorPoolStrategy(size=min(size.decode, units))
+    decoders = ActorPoolStrategy(size=size.decode)
     if size.fused:
         return dataset.map_batches(DecodeAndScoreStage, compute=decoders, **common, **device)
     chunks = dataset.map_batches(DecodeStage, compute=decoders, num_cpus=ACTOR_CPUS, **common)

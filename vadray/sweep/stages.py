@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,12 @@ from vadray.bundle import open_bundle
 from vadray.media.request import DecodedChunk, MemberInfo
 from vadray.sweep import scores
 from vadray.sweep.scorer import Scorer, configure_device, timed_score, to_picture_pixels
-from vadray.sweep.units import FrameShape, UnitDecoder
+from vadray.sweep.units import FrameShape, UnitDecoder, empty_chunk
+
+if TYPE_CHECKING:
+    from vadray.sweep.tries import Tries
+
+BEHIND_ALL = 99_999  # number of a chunk that follows all others
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class StageSettings:
         decode_memory_mib: Address space of a decoding process.
         threads: CPU threads of a scorer, 0 for TensorFlow's choice.
         gpu: Whether scorers have a GPU.
+        tries: Counts how often work is begun; what kills its workers is given up.
         error_maps: Pass error maps on with the score rows, where these are passed on: for evaluation. A sweep has
             no use for them.
     """
@@ -47,6 +53,7 @@ class StageSettings:
     decode_memory_mib: int
     threads: int
     gpu: bool
+    tries: "Tries"
     error_maps: bool = False
 
 
@@ -54,13 +61,11 @@ class DecodeStage:
     """Plan rows in, decoded chunks out."""
 
     def __init__(self, settings: StageSettings):
-        self._decoder = UnitDecoder(
-            list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib
-        )
+        self._decoding = Decoding(settings)
 
     def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
         for unit in plan.to_pylist():
-            for chunk, decode_s in timed_chunks(self._decoder, unit):
+            for chunk, decode_s in self._decoding.chunks(unit):
                 yield pack(unit["unit_id"], unit["bundle"], chunk, decode_s)
 
 
@@ -69,25 +74,66 @@ class ScoreStage:
 
     def __init__(self, settings: StageSettings):
         self._scoring = Scoring(settings)
+        self._tries = settings.tries
 
     def __call__(self, chunks: pa.Table) -> Iterator[pa.Table]:
         for row in range(chunks.num_rows):
-            yield self._scoring.score(*unpack(chunks, row))
+            unit_id, bundle, chunk, decode_s = unpack(chunks, row)
+            name = f"{unit_id}.{chunk.chunk}"
+            if not self._tries.begin(name):
+                chunk = given_up(chunk, self._tries.most)
+            yield self._scoring.score(unit_id, bundle, chunk, decode_s)
+            self._tries.end(name)
 
 
 class DecodeAndScoreStage:
     """Plan rows in, score rows (or their summaries) out, in one process."""
 
     def __init__(self, settings: StageSettings):
-        self._decoder = UnitDecoder(
-            list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib
-        )
+        self._decoding = Decoding(settings)
         self._scoring = Scoring(settings)
 
     def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
         for unit in plan.to_pylist():
-            for chunk, decode_s in timed_chunks(self._decoder, unit):
+            for chunk, decode_s in self._decoding.chunks(unit):
                 yield self._scoring.score(unit["unit_id"], unit["bundle"], chunk, decode_s)
+
+
+class Decoding:
+    """Decodes units in a child process; gives up those that take the whole worker along."""
+
+    def __init__(self, settings: StageSettings):
+        self._settings = settings
+        self._decoder = UnitDecoder(
+            list(settings.shapes), settings.decode_timeout_s, settings.decode_memory_mib
+        )
+
+    def chunks(self, unit: dict[str, Any]) -> Iterator[tuple[DecodedChunk, float]]:
+        """Decoded chunks of a plan row, each with the seconds spent waiting for it."""
+        tries, unit_id = self._settings.tries, unit["unit_id"]
+        if not tries.begin(unit_id):
+            folder = self._settings.scores_folder
+            chunk = BEHIND_ALL if folder is None else scores.chunks_there(folder, unit_id)
+            yield given_up(self._decoder.nothing(unit, chunk), tries.most), 0.0
+            return
+        chunks = self._decoder.decode(unit)
+        while True:
+            begun = time.perf_counter()
+            decoded = next(chunks, None)
+            if decoded is None:
+                break
+            yield decoded, time.perf_counter() - begun
+        tries.end(unit_id)
+
+
+def given_up(chunk: DecodedChunk, tries: int) -> DecodedChunk:
+    """What is left of a chunk that ended its workers."""
+    error = f"the worker that had it in hand ended each of {tries} times"
+    members = tuple(
+        dataclasses.replace(member, status="quarantined", error_type="WorkerDied", error=error)
+        for member in chunk.members
+    )
+    return empty_chunk(chunk.chunk, chunk.last, chunk.frames.shape[1:], members)
 
 
 class Scoring:
@@ -187,17 +233,6 @@ def summary(table: pa.Table) -> pa.Table:
             "score_s": table["score_s"],
         }
     )
-
-
-def timed_chunks(decoder: UnitDecoder, unit: dict[str, Any]) -> Iterator[tuple[DecodedChunk, float]]:
-    """Decoded chunks, each with the seconds spent waiting for it."""
-    chunks = decoder.decode(unit)
-    while True:
-        begun = time.perf_counter()
-        chunk = next(chunks, None)
-        if chunk is None:
-            return
-        yield chunk, time.perf_counter() - begun
 
 
 def pack(unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:

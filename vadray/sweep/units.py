@@ -104,6 +104,12 @@ class UnitDecoder:
             alone = [dataclasses.replace(request, sources=(source,)) for source in request.sources]
             yield _join([list(self._decode_one(single)) for single in alone])
 
+    def nothing(self, unit: dict[str, Any], chunk: int) -> DecodedChunk:
+        """The last chunk of a unit, number `chunk`, without frames: nothing is opened."""
+        request = decode_request(unit, self._shapes[unit["bundle"]])
+        members = tuple(MemberInfo() for _ in request.sources)
+        return empty_chunk(chunk, True, _frame_shape(request), members)
+
     def _decode_one(self, request: DecodeRequest) -> Iterator[DecodedChunk]:
         info, next_chunk = MemberInfo(), 0
         for tries_left in reversed(range(TRIES)):
@@ -122,7 +128,7 @@ class UnitDecoder:
                     error_type=error.error_type,
                     error=error.message,
                 )
-                yield _empty(request, next_chunk, info)
+                yield empty_chunk(next_chunk, True, _frame_shape(request), (info,))
                 return
 
 
@@ -166,19 +172,26 @@ def listed_version(kind: str, etag: str, in_shard: bool) -> str | None:
     return etag.rpartition("+")[0] if in_shard else etag
 
 
-def _empty(request: DecodeRequest, chunk: int, info: MemberInfo) -> DecodedChunk:
+def _frame_shape(request: DecodeRequest) -> tuple[int, ...]:
+    return request.height, request.width, request.input_channels
+
+
+def empty_chunk(
+    number: int, last: bool, shape: tuple[int, ...], members: tuple[MemberInfo, ...]
+) -> DecodedChunk:
+    """A chunk without frames, of `shape` (height, width, channels), and `members` that tell why."""
     nothing = np.zeros(0, np.float32)
     return DecodedChunk(
         member=np.zeros(0, np.int32),
-        chunk=chunk,
-        last=True,
+        chunk=number,
+        last=last,
         lead=0,
-        frames=np.zeros((0, request.height, request.width, request.input_channels), np.uint8),
+        frames=np.zeros((0, *shape), np.uint8),
         time_s=np.zeros(0, np.float64),
         brightness=nothing,
         sharpness=nothing,
         motion=nothing,
-        members=(info,),
+        members=members,
     )
 
 

@@ -9,7 +9,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo    the whole thing on this machine, on a small synthetic archive, into demo/"
 	@echo "make test    the tests"
-	@echo "make soak    the longer ones, on real data in VADRAY_TEST_DATA, and an hour of faults, kept in soak/"
+	@echo "make soak    the longer ones, on real data in VADRAY_TEST_DATA, and hours of faults, kept in soak/"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  ruff format"
 	@echo "make clean   remove .venv, demo/ and soak/"
@@ -40,7 +40,9 @@ test: .venv/.test
 
 soak: .venv/.test
 	$(BIN)/python -m pytest -m soak
-	$(BIN)/python -m tests.faults.soak --out soak --sweeps 20 --scoring 9
+	$(BIN)/python -m tests.faults.soak --out soak --sweeps 13 --scoring 15
+	rm -rf soak/fuzz
+	$(BIN)/python -m tests.faults.fuzz --out soak/fuzz --files 1000
 
 lint: .venv/.test
 	$(BIN)/ruff check .

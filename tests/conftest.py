@@ -5,6 +5,7 @@ from pathlib import Path
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"  # two halves on two cores
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - of Ray's 15 the tests beside it would leave its workers little
 
 import pytest

@@ -13,7 +13,11 @@ CONDITIONS = {"if-match", "if-none-match"}
 
 @contextmanager
 def faulty_proxy(
-    endpoint: str, forgets_conditions: bool = False, tear_every: int = 0, refuse_every: int = 0
+    endpoint: str,
+    forgets_conditions: bool = False,
+    tear_every: int = 0,
+    refuse_every: int = 0,
+    forbids: str | None = None,
 ) -> Iterator[str]:
     """Gives the endpoint of a proxy before an anonymous `endpoint`, which must not look at signatures.
 
@@ -22,6 +26,7 @@ def faulty_proxy(
         forgets_conditions: Leave out the conditions of writes, as gateways do that do not know them.
         tear_every: Of so many answers to GET, break one off in its middle; 0 for none.
         refuse_every: Answer one of so many requests with 503 SlowDown; 0 for none.
+        forbids: Answer GET and HEAD of paths that end with this with 403 AccessDenied.
     """
     host = urlsplit(endpoint).netloc
     requests, reads = itertools.count(1), itertools.count(1)
@@ -33,6 +38,9 @@ def faulty_proxy(
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if refuse_every and next(requests) % refuse_every == 0:
                 self.answer(503, [], b"<Error><Code>SlowDown</Code><Message>less</Message></Error>")
+                return
+            if forbids and self.command in ("GET", "HEAD") and urlsplit(self.path).path.endswith(forbids):
+                self.answer(403, [], b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
                 return
             forgotten = CONDITIONS if forgets_conditions else ()
             kept = {name: value for name, value in self.headers.items() if name.lower() not in forgotten}

@@ -19,6 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import BaseModel, Field
+
 from vadray import __version__, storage
 from vadray.calibration.calibration import Calibration
 from vadray.errors import RequestError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 # raised when the same weights would give other scores: it is part of the scoring digest
 SCORING_VERSION = 1
+MOST_PIXELS = 1 << 14  # of a side of a detector's input
 
 
 @dataclass(frozen=True)
@@ -93,25 +96,62 @@ class Bundle:
 
     @cached_property
     def calibration(self) -> Calibration:
-        return Calibration.from_json(storage.read_bytes(storage.join(self.uri, "calibration.json")).decode())
+        if "calibration.json" not in self.info["files"]:
+            raise RequestError(f"bundle {self.uri}: it is not calibrated yet; see `vadray calibrate`")
+        try:
+            return Calibration.from_json(storage.read_bytes(storage.join(self.uri, "calibration.json")))
+        except RequestError as error:
+            raise RequestError(f"bundle {self.uri}: {error}") from error
 
     def load_detector(self) -> "Detector":
         """The detector with its weights. Imports Keras."""
-        import keras
+        from vadray.model_file import load_detector
 
-        import vadray.detectors.registry  # noqa: F401  registers the classes that the file names
+        try:
+            detector = load_detector(storage.read_bytes(storage.join(self.uri, "model.keras")))
+        except RequestError as error:
+            written = self.info["versions"]
+            raise RequestError(
+                f"bundle {self.uri}: model.keras, written by vadray {written['vadray']} with Keras "
+                f"{written['keras']}: {error}"
+            ) from error
+        described = (self.detector_name, self.height, self.width, self.channels, self.flow, self.stride)
+        received = (
+            *(detector.name_of_detector, detector.height, detector.width),
+            *(detector.channels, detector.flow, detector.stride),
+        )
+        if described != received:
+            raise RequestError(
+                f"bundle {self.uri}: model.keras is another detector than bundle.json tells of: expected "
+                f"{described}, received {received}"
+            )
+        return detector
 
-        with tempfile.TemporaryDirectory(prefix="vadray-bundle-") as folder:
-            path = os.path.join(folder, "model.keras")
-            Path(path).write_bytes(storage.read_bytes(storage.join(self.uri, "model.keras")))
-            try:
-                return keras.saving.load_model(path, compile=False, safe_mode=True)
-            except (ValueError, TypeError, OSError) as error:
-                written = self.info["versions"]
-                raise RequestError(
-                    f"bundle {self.uri}: model.keras does not load with Keras {keras.__version__} and vadray "
-                    f"{__version__}; it was written by Keras {written['keras']} and vadray {written['vadray']}: {error}"
-                ) from error
+
+class _Named(BaseModel):
+    name: str
+    kind: Literal["image", "video"]
+    config: dict[str, Any]
+
+
+class _Preprocessing(BaseModel):
+    height: int = Field(gt=0, le=MOST_PIXELS)
+    width: int = Field(gt=0, le=MOST_PIXELS)
+    channels: Literal[1, 3]
+    flow: int = Field(0, ge=0)
+
+
+class _Info(BaseModel):
+    """What must be in `bundle.json`."""
+
+    schema_version: int
+    detector: _Named
+    preprocessing: _Preprocessing
+    window: int = Field(gt=0)
+    stride: int = Field(gt=0)
+    scoring_digest: str = Field(pattern="^[0-9a-f]{32}$")
+    versions: dict[str, str]
+    files: dict[str, str]
 
 
 def open_bundle(uri: str) -> Bundle:
@@ -124,18 +164,16 @@ def open_bundle(uri: str) -> Bundle:
     try:
         content = storage.read_bytes(storage.join(uri, "bundle.json"))
         info = json.loads(content)
-        version, files = info["schema_version"], info["files"]
+        version = _Info.model_validate(info).schema_version
     except (FileNotFoundError, NotADirectoryError):
         raise RequestError(
             f"bundle {uri}: expected a bundle (a folder with bundle.json), found none"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(
-            f"bundle {uri}: bundle.json is not what `vadray train` writes: {error!r}"
-        ) from None
+    except (ValueError, RecursionError) as error:  # of JSON and of pydantic
+        raise RequestError(f"bundle {uri}: bundle.json is not what `vadray train` writes: {error}") from None
     if version != SCHEMA_VERSION:
         raise RequestError(f"bundle {uri}: expected schema version {SCHEMA_VERSION}, received {version}")
-    for name, expected in files.items():
+    for name, expected in info["files"].items():
         if os.path.basename(name) != name:
             raise RequestError(f"bundle {uri}: bundle.json names a file outside of the bundle: {name!r}")
         try:

@@ -21,6 +21,33 @@ class HeldElsewhere(VadrayError):
     """Another driver holds this sweep, or took it over. Exit status 4."""
 
 
+class DamagedSweep(VadrayError):
+    """A file that a sweep wrote and goes on from is not what it wrote.
+
+    Args:
+        uri: The file.
+        expected: What it should be.
+        received: What it is.
+        remedy: What a person can do.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        expected: str,
+        received: str,
+        remedy: str = "a sweep under another sweep_id begins anew",
+    ):
+        super().__init__(
+            f"{uri}: expected {expected} as the sweep wrote it, received: {received}; it was changed or damaged since; "
+            f"{remedy}"
+        )
+        self._arguments = uri, expected, received, remedy
+
+    def __reduce__(self):
+        return (type(self), self._arguments)
+
+
 class Stalled(VadrayError):
     """Nothing goes on, for want of what the cluster no longer has; resumable. Exit status 5."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from tests.ray_head import WorkerNode
 from tests.s3_server import S3Server
 from vadray import storage
 from vadray.report import tables
@@ -19,7 +20,7 @@ class Fault:
     """A fault that is to come.
 
     Args:
-        kind: "driver", "actor", "decoder" or "store".
+        kind: "driver", "actor", "decoder", "node" or "store".
         phase: In which phase of the sweep.
         share: In the phase "scoring", after which share of the units.
     """
@@ -41,7 +42,8 @@ def schedule(random_: random.Random, scoring: int, store: bool) -> list[Fault]:
         scoring: How many while it scores.
         store: Whether there is a store that can be killed.
     """
-    kinds = ["actor", "actor", "decoder", "driver", *(["store", "store"] if store else [])]
+    kinds = ["actor", "actor", "actor", "decoder", "decoder", "driver", "node"]
+    kinds += ["store", "store"] if store else []
     shares = sorted(random_.uniform(0.02, 0.9) for _ in range(scoring))
     faults = [Fault(random_.choice(kinds), "scoring", share) for share in shares]
     deaths = [Fault("driver", phase) for phase in PHASES if phase != "scoring"]
@@ -71,13 +73,20 @@ def is_over(fault: Fault, folder: str) -> bool:
     return storage.exists(storage.join(folder, ends))
 
 
-def strike(fault: Fault, head: int, driver: psutil.Process, server: S3Server | None) -> bool:
+def strike(
+    fault: Fault,
+    nodes: list[psutil.Process],
+    driver: psutil.Process,
+    node: WorkerNode,
+    server: S3Server | None,
+) -> bool:
     """Does it; False where there was nothing to strike.
 
     Args:
         fault: What.
-        head: Process of the Ray head, whose descendants are its workers.
+        nodes: Processes of the Ray's nodes, whose descendants are its workers.
         driver: The sweep's process.
+        node: One that can be lost, and is replaced.
         server: The store.
     """
     if fault.kind == "driver":
@@ -87,12 +96,17 @@ def strike(fault: Fault, head: int, driver: psutil.Process, server: S3Server | N
         server.kill()
         server.start()
         return True
+    if fault.kind == "node":
+        node.kill()
+        node.start()
+        return True
     wanted: Callable[[list[str]], bool] = (
         (lambda command: command[0].startswith("ray::MapWorker"))
         if fault.kind == "actor"
         else (lambda command: "vadray.media.child" in command)
     )
-    found = [one for one in psutil.Process(head).children(recursive=True) if wanted(_command(one))]
+    workers = [worker for one in nodes for worker in one.children(recursive=True)]
+    found = [worker for worker in workers if wanted(_command(worker))]
     return any([_kill(one) for one in found[:1]])
 
 

@@ -1,6 +1,6 @@
 """Sweeps that are struck again and again, and compared row for row with undisturbed ones.
 
-    python -m tests.faults.soak --out soak --sweeps 20 --scoring 9 --seed 0
+    python -m tests.faults.soak --out soak --sweeps 13 --scoring 15 --seed 0
 
 A sweep that is finished is kept in `--out`: the same command goes on. The same seed gives the same faults.
 """
@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from tests.faults.inject import Fault, is_over, reached, schedule, strike
-from tests.ray_head import RayHead, running_ray_head
+from tests.ray_head import RayHead, WorkerNode, running_ray_head
 from tests.s3_server import S3Server, running_s3_server
 from vadray import storage
 from vadray.report import tables
@@ -60,7 +60,13 @@ class Outcome:
 
 
 def soak(
-    place: Place, bundles: Sequence[str], head: RayHead, faults: list[Fault], name: str, reference: str
+    place: Place,
+    bundles: Sequence[str],
+    head: RayHead,
+    node: WorkerNode,
+    faults: list[Fault],
+    name: str,
+    reference: str,
 ) -> Outcome:
     """One sweep under `faults`, started again whenever its driver dies, compared with the report `reference`.
 
@@ -83,7 +89,8 @@ def soak(
                 pending.pop(0)
             elif pending and reached(pending[0], folder, report, SWEEP_ID, units):
                 fault = pending[0]
-                if strike(fault, head.pid, psutil.Process(driver.pid), place.server):
+                nodes = [psutil.Process(head.pid), psutil.Process(node.pid)]
+                if strike(fault, nodes, psutil.Process(driver.pid), node, place.server):
                     pending.pop(0)
                     injected.append(str(fault))
                     killed = fault.kind == "driver"
@@ -154,8 +161,8 @@ def _start(place: Place, bundles: Sequence[str], report: str, head: RayHead) -> 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of archive, reports and outcomes")
-    parser.add_argument("--sweeps", type=int, default=20)
-    parser.add_argument("--scoring", type=int, default=9, help="faults of each sweep while it scores")
+    parser.add_argument("--sweeps", type=int, default=13)
+    parser.add_argument("--scoring", type=int, default=15, help="faults of each sweep while it scores")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     from tests.faults.material import material
@@ -163,7 +170,7 @@ def main() -> int:
     out = arguments.out.resolve()
     with running_s3_server("soak") as server:
         os.environ.update(server.environment)
-        with running_ray_head() as head:
+        with running_ray_head(cpus=1) as head, WorkerNode(head) as node:
             archive, bundles = material(out / "material")
             remote = f"{server.uri}/archive"
             for entry in storage.list_objects(str(archive)):
@@ -184,7 +191,7 @@ def main() -> int:
                         place.server is not None,
                     )
                     name = f"{arguments.seed}-{number:03}-{time.time_ns()}"
-                    outcome = soak(place, bundles, head, drawn, name, reference)
+                    outcome = soak(place, bundles, head, node, drawn, name, reference)
                     kept.write_text(json.dumps(vars(outcome), indent=1))
                 outcomes.append(json.loads(kept.read_text()))
                 print(f"sweep {number}: {json.dumps(outcomes[-1])}", file=sys.stderr, flush=True)
@@ -192,9 +199,14 @@ def main() -> int:
     total = {
         name: sum(one[name] for one in outcomes) for name in ("lost", "repeated", "changed", "verify_faults")
     }
-    print(
-        json.dumps({"sweeps": len(outcomes), "faults": sum(kinds.values()), **total, "by_kind": dict(kinds)})
-    )
+    summary = {
+        "sweeps": len(outcomes),
+        "faults": sum(kinds.values()),
+        **total,
+        "by_kind": dict(kinds),
+        "minutes": round(sum(one["seconds"] for one in outcomes) / 60, 1),
+    }
+    print(json.dumps(summary))
     return int(any(total.values()))
 
 

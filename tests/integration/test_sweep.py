@@ -3,9 +3,12 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
+import deltalake
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
@@ -221,18 +224,60 @@ def test_what_no_bundle_scores_is_skipped_and_empty_tables_exist(bundles, archiv
     assert duckdb.sql(f"select count(*) from '{tmp_path}/r/frames/sweep=*/*.parquet'").fetchall() == [(0,)]
 
 
-@pytest.mark.parametrize("fault", ["deleted", "changed", "foreign"])
-def test_verify_finds_tampering(swept, tmp_path, fault):
+def edit_a_row(part: Path) -> None:
+    table = pq.read_table(part)
+    score = table["score"].to_numpy().copy()
+    score[0] += 1
+    column = table.schema.get_field_index("score")
+    pq.write_table(table.set_column(column, table.schema.field(column), pa.array(score)), part)
+
+
+def commit_by_another(report: Path) -> None:
+    """Another writer's Delta commit: a further file in the sweep's partition."""
+    frames = pq.read_table(next((report / "frames" / "sweep=night").glob("*.parquet")))
+    sweep = pa.array(["night"] * frames.num_rows)
+    deltalake.write_deltalake(str(report / "frames"), frames.append_column("sweep", sweep), mode="append")
+
+
+def take_a_file_out_of_the_log(report: Path) -> None:
+    deltalake.DeltaTable(str(report / "events")).delete("sweep = 'night'")
+
+
+TAMPERINGS = {
+    "a deleted part": (lambda report, part: part.unlink(), "part-00000.parquet: missing"),
+    "a repeated part": (
+        lambda report, part: shutil.copy(part, part.with_name("part-00099.parquet")),
+        "part-00099.parquet: not part of the commit",
+    ),
+    "an edited row": (lambda report, part: edit_a_row(part), "changed since it was written"),
+    "a foreign commit": (lambda report, part: commit_by_another(report), "log names it, the commit does not"),
+    "rows deleted by Delta": (
+        lambda report, part: take_a_file_out_of_the_log(report),
+        "its Delta log does not name it",
+    ),
+    "another sweep's commit.json": (
+        lambda report, part: (report / "_sweeps/night/commit.json").write_text('{"sweep_id": "noon"}'),
+        "received that of noon",
+    ),
+    "an edited plan": (
+        lambda report, part: next((report / "_sweeps/night/plan").rglob("*.parquet")).write_bytes(b""),
+        "changed since it was written",
+    ),
+    "a deleted score": (
+        lambda report, part: next((report / "_sweeps/night/scores").iterdir()).unlink(),
+        "score files are missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_verify_finds_tampering(swept, tmp_path, capsys, name):
+    tamper, said = TAMPERINGS[name]
     report = tmp_path / "r"
     shutil.copytree(swept[0], report)
-    part = next((report / "frames" / "sweep=night").glob("*.parquet"))
-    if fault == "deleted":
-        part.unlink()
-    elif fault == "changed":
-        part.write_bytes(part.read_bytes()[:-1] + b"x")
-    else:
-        shutil.copy(part, part.with_name("part-00099.parquet"))
+    tamper(report, next((report / "frames" / "sweep=night").glob("*.parquet")))
     assert cli.main(["verify", str(report), "--sweep-id", "night"]) == 3
+    assert said in capsys.readouterr().err
 
 
 def test_from_and_to_s3(swept, archive, bundles, s3_server, capsys):

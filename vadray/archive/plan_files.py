@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from vadray import storage
 from vadray.archive.plan import PLAN_SCHEMA, part_of, parts_for
+from vadray.storage.parquet import undamaged
 
 _BATCH_MEMBERS = 20_000  # Python rows held at once, some 20 MB
 _BUFFERED_BATCHES = 8  # batches held, as Arrow, so that the row groups of 256 parts are not tiny
@@ -61,15 +62,22 @@ def read_part(
         uri: One file that `write_plan` made, wherever it was uploaded to.
         columns: Columns to read; None for all.
         rows: Most rows of a batch.
+
+    Raises:
+        DamagedSweep: It is not what `write_plan` made.
     """
-    with storage.open_read(uri) as file, pq.ParquetFile(file) as parquet:
+    with undamaged(uri, "a part of a plan"), storage.open_read(uri) as file, pq.ParquetFile(file) as parquet:
+        if not parquet.schema_arrow.equals(PLAN_SCHEMA):
+            raise ValueError(f"columns {parquet.schema_arrow.names}")
         yield from parquet.iter_batches(batch_size=rows, columns=columns)
 
 
 def read_part_rows(uri: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """A part's rows in plan order, as dictionaries."""
     for batch in read_part(uri, columns):
-        yield from batch.to_pylist()
+        with undamaged(uri, "a part of a plan"):
+            rows = batch.to_pylist()
+        yield from rows
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:

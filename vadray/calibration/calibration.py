@@ -259,7 +259,7 @@ class Calibration:
                 cameras={camera: CameraCalibration.from_dict(own) for camera, own in data["cameras"].items()},
                 notes=data["notes"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise RequestError(
                 "calibration.json must hold a calibration as `vadray calibrate` writes it. "
                 f"Received: {type(error).__name__}: {error}"

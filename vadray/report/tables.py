@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from vadray import storage
@@ -174,6 +175,19 @@ def _version_of(uri: str, sweep_id: str, options: dict[str, str]) -> int:
             if entry.get(SWEEP_METADATA) == sweep_id:
                 return int(entry["version"])
     return delta.version()
+
+
+def logged_files(report_uri: str, table: str, sweep_id: str) -> set[str]:
+    """Paths of a sweep's files in a table, relative to it, as the newest version of its Delta log has them."""
+    uri = storage.join(report_uri, table)
+    try:
+        actions = pa.table(
+            DeltaTable(uri, storage_options=storage.delta_options(uri)).get_add_actions(flatten=True)
+        )
+    except TableNotFoundError:
+        return set()
+    own = actions.filter(pc.equal(actions[f"partition.{PARTITION}"], sweep_id))
+    return set(own["path"].to_pylist())
 
 
 def iter_table(

@@ -11,7 +11,9 @@ from vadray.storage.uri import bucket_and_key
 
 MISSING = {"404", "NoSuchKey", "NotFound"}
 CONDITION_FAILED = {"412", "PreconditionFailed"}
-_REFUSED = {"403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch", "401"}
+_REFUSED = {"403", "AccessDenied", "AllAccessDisabled"}
+_UNKNOWN = {"401", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
+NAMELESS = {"400", "401", "403", "404"}  # what HEAD is answered with: it has no body that names the reason
 # botocore retries what is known to pass: throttling, time-outs, broken connections, 500, 502, 503 and 504; with
 # delays of up to 20 s that is a minute, in which a store that was restarted is back
 _ATTEMPTS = 10
@@ -93,6 +95,8 @@ def explained(uri: str) -> Iterator[None]:
             raise RequestError(f"{uri}: there is no bucket {bucket_and_key(uri)[0]}") from error
         if code in MISSING:
             raise FileNotFoundError(f"{uri}: no such object") from error
+        if code in _UNKNOWN:
+            raise RequestError(f"{uri}: the object store does not take these credentials ({code})") from error
         if code in _REFUSED:
             raise AccessRefused(f"{uri}: the object store refused access ({code})") from error
         raise

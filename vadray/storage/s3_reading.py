@@ -5,7 +5,7 @@ import time
 
 from vadray.errors import ObjectChanged
 from vadray.storage.ranged import RangedReader
-from vadray.storage.s3_client import CONDITION_FAILED, client, code_of, explained
+from vadray.storage.s3_client import CONDITION_FAILED, NAMELESS, client, code_of, explained
 from vadray.storage.uri import bucket_and_key
 
 ATTEMPTS = 8
@@ -27,7 +27,7 @@ class ObjectReader(RangedReader):
     def __init__(self, uri: str, etag: str | None):
         bucket, key = bucket_and_key(uri)
         with explained(uri):
-            found = client().head_object(Bucket=bucket, Key=key)
+            found = _head(bucket, key)
         super().__init__(found["ContentLength"])
         self._uri, self._etag = uri, found["ETag"].strip('"')
         if etag is not None and etag != self._etag:
@@ -35,6 +35,18 @@ class ObjectReader(RangedReader):
 
     def fetch(self, start: int, length: int) -> bytes:
         return read(self._uri, self._etag, f"bytes={start}-{start + length - 1}")[0]
+
+
+def _head(bucket: str, key: str):
+    """HEAD of an object; where it fails, with the store's own name of the reason."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return client().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if code_of(error) in NAMELESS:
+            client().get_object(Bucket=bucket, Key=key, Range="bytes=0-0")
+        raise
 
 
 def read(uri: str, etag: str | None = None, range_: str | None = None) -> tuple[bytes, str]:

@@ -56,8 +56,9 @@ def connected() -> Iterator[None]:
             ray.init(logging_level=logging.WARNING)
         else:
             # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
-            # a training worker and its feed each need one
-            ray.init("local", num_cpus=max(2, os.cpu_count() or 2), logging_level=logging.WARNING)
+            # a training worker and its feed each need one; without the dashboard, which nobody is told of
+            cpus = max(2, os.cpu_count() or 2)
+            ray.init("local", num_cpus=cpus, include_dashboard=False, logging_level=logging.WARNING)
     quiet_data()
     try:
         yield

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vadray import storage
+from vadray.storage.parquet import undamaged
 
 MANIFEST = "manifest.parquet"
 SCHEMA = pa.schema([("unit_id", pa.string()), ("part", pa.int32()), ("chunks", pa.int32())])
@@ -25,7 +26,12 @@ def write_manifest(uri: str, units: pa.Table) -> None:
 
 
 def read_manifest(uri: str, part: int | None = None) -> pa.Table:
-    """Rows of `SCHEMA`, of one part or of all. Raises `FileNotFoundError`."""
+    """Rows of `SCHEMA`, of one part or of all.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedSweep: It is not what `write_manifest` wrote.
+    """
     filters = None if part is None else pc.field("part") == part
-    with storage.open_read(uri) as file:  # of one part, its row groups alone
-        return pq.read_table(file, filters=filters)
+    with undamaged(uri, "a manifest"), storage.open_read(uri) as file:  # of one part, its row groups alone
+        return pq.read_table(file, filters=filters).cast(SCHEMA)

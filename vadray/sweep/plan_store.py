@@ -4,21 +4,24 @@ Two attempts that plan at once write different files; the first to create `plan.
 other reads it.
 """
 
+import hashlib
 import json
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BaseModel, Field
 
 from vadray import storage
 from vadray.archive.plan import PLAN_SCHEMA
 from vadray.archive.plan_files import read_part, write_plan
-from vadray.errors import RequestError
+from vadray.errors import DamagedSweep, RequestError
+from vadray.storage.parquet import ANEW
 
 _KEYS = ["unit_id", "part", "status"]
 _KEYS_SCHEMA = pa.schema([PLAN_SCHEMA.field(name) for name in _KEYS])
@@ -70,12 +73,38 @@ class FrozenPlan:
         return pa.concat_tables(tables)
 
 
+class _File(BaseModel):
+    part: int = Field(ge=0)
+    path: str = Field(pattern=r"^plan/[^/]+/part-\d{5}\.parquet$")
+    rows: int = Field(ge=0)
+    bytes: int
+    sha256: str
+
+
+class _Info(BaseModel):
+    """What must be in `plan.json`."""
+
+    schema_version: Literal[1]
+    settings: dict[str, Any]
+    files: list[_File]
+    counts: dict[str, int]
+
+
 def load(folder: str) -> FrozenPlan | None:
-    """The plan in a sweep's folder, or None where none was frozen yet."""
+    """The plan in a sweep's folder, or None where none was frozen yet.
+
+    Raises:
+        DamagedSweep: It is not what `freeze` wrote.
+    """
+    uri = storage.join(folder, "plan.json")
     try:
-        return FrozenPlan(folder, json.loads(storage.read_bytes(storage.join(folder, "plan.json"))))
+        info = json.loads(storage.read_bytes(uri))
+        _Info.model_validate(info)
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as error:  # of JSON and of pydantic
+        raise DamagedSweep(uri, "a plan", str(error), ANEW) from error
+    return FrozenPlan(folder, info)
 
 
 def freeze(folder: str, attempt: str, rows: Iterable[dict[str, Any]], settings: dict[str, Any]) -> FrozenPlan:
@@ -97,7 +126,10 @@ def freeze(folder: str, attempt: str, rows: Iterable[dict[str, Any]], settings: 
         for part, path, count in write_plan(counted(), None, local):
             target = f"plan/{attempt}/part-{part:05d}.parquet"
             storage.upload(path, storage.join(folder, target))
-            files.append({"part": part, "path": target, "rows": count, "bytes": os.path.getsize(path)})
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = os.path.getsize(path)
+            files.append({"part": part, "path": target, "rows": count, "bytes": size, "sha256": digest})
     info = {"schema_version": 1, "settings": settings, "files": files, "counts": dict(counts)}
     content = json.dumps(info, indent=1, sort_keys=True).encode()
     if storage.create_bytes(storage.join(folder, "plan.json"), content):

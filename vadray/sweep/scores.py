@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vadray import storage
+from vadray.storage.parquet import undamaged
 
 MEMBER = pa.struct(
     [
@@ -114,7 +115,14 @@ def save(table: pa.Table, folder: str) -> None:
 
 
 def load(uri: str) -> pa.Table:
-    return pq.read_table(io.BytesIO(storage.read_bytes(uri)), schema=SCORES)
+    """One row of `SCORES`.
+
+    Raises:
+        DamagedSweep: It is not what `save` wrote.
+    """
+    content = io.BytesIO(storage.read_bytes(uri))
+    with undamaged(uri, "a unit's scores", "without it the same command scores the unit again"):
+        return pq.read_table(content).cast(SCORES)
 
 
 def complete_units(folder: str) -> pa.Table:

@@ -12,6 +12,7 @@ from vadray.errors import RequestError
 from vadray.report import tables
 from vadray.sweep import plan_store, scores
 from vadray.sweep.manifest import MANIFEST, read_manifest
+from vadray.sweep.plan_store import FrozenPlan
 
 
 def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
@@ -30,39 +31,64 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
         raise RequestError(
             f"report {report}: expected a committed sweep{f' {sweep_id}' if sweep_id else ''}, found none"
         )
+    if commit.get("sweep_id") != sweep_id or not {"files", "counts"} <= commit.keys():
+        fault = f"{tables.COMMIT}: expected that of {sweep_id}, received that of {commit.get('sweep_id')}"
+        return {"sweep_id": sweep_id, "faults": [fault]}
     folder = storage.join(report, tables.SWEEPS, sweep_id)
     faults = _files(report, sweep_id, commit)
     plan = plan_store.load(folder)
     if plan is None:
         faults.append("plan.json is missing")
         return {"sweep_id": sweep_id, "faults": faults, **commit["counts"]}
+    faults += _plan_files(plan)
+    if faults:  # with damaged files the rows below could not be read
+        return {"sweep_id": sweep_id, "faults": faults, **commit["counts"]}
     planned = [
         row for part in plan.parts for row in read_part_rows(plan.uri(part), ["unit_id", "status", "members"])
     ]
     faults += _units(folder, planned)
-    if not faults:  # with damaged files the rows below could not be read
+    if not faults:
         faults += _rows(report, sweep_id, commit, planned)
     return {"sweep_id": sweep_id, "faults": faults, **commit["counts"]}
 
 
 def _files(report: str, sweep_id: str, commit: dict[str, Any]) -> list[str]:
+    """Faults of the tables' files, and of the Delta logs that name them."""
     faults = []
     listed = {(file["table"], file["path"]) for file in commit["files"]}
     for file in commit["files"]:
         name = f"{file['table']}/{file['path']}"
-        try:
-            content = storage.read_bytes(storage.join(report, file["table"], file["path"]))
-        except FileNotFoundError:
-            faults.append(f"{name}: missing")
-            continue
-        if hashlib.sha256(content).hexdigest() != file["sha256"]:
-            faults.append(f"{name}: changed since the commit")
+        faults += _changed(name, storage.join(report, file["table"], file["path"]), file["sha256"])
     for table in ("frames", "events", "objects"):
         partition = f"{tables.PARTITION}={sweep_id}"
-        for name in storage.list_names(storage.join(report, table, partition)):
-            if name.endswith(".parquet") and (table, f"{partition}/{name}") not in listed:
-                faults.append(f"{table}/{partition}/{name}: not part of the commit")
+        stored = storage.list_names(storage.join(report, table, partition))
+        there = {(table, f"{partition}/{name}") for name in stored if name.endswith(".parquet")}
+        faults += [f"{table}/{path}: not part of the commit" for _, path in sorted(there - listed)]
+        own = {path for name, path in listed if name == table}
+        logged = tables.logged_files(report, table, sweep_id)
+        faults += [f"{table}/{path}: its Delta log does not name it" for path in sorted(own - logged)]
+        faults += [
+            f"{table}/{path}: its Delta log names it, the commit does not" for path in sorted(logged - own)
+        ]
     return faults
+
+
+def _plan_files(plan: FrozenPlan) -> list[str]:
+    return [
+        fault
+        for file in plan.info["files"]
+        for fault in _changed(file["path"], plan.uri(file["part"]), file["sha256"])
+    ]
+
+
+def _changed(name: str, uri: str, expected: str) -> list[str]:
+    try:
+        content = storage.read_bytes(uri)
+    except FileNotFoundError:
+        return [f"{name}: missing"]
+    if hashlib.sha256(content).hexdigest() != expected:
+        return [f"{name}: changed since it was written"]
+    return []
 
 
 def _units(folder: str, planned: list[dict[str, Any]]) -> list[str]:

@@ -102,4 +102,4 @@ class Watch:
 
     def _wanted(self) -> str:
         free = ray.available_resources().get("CPU", 0.0)
-        return f"the sweep wants {self._size}; {free:g} CPUs are free"
+        return f"scoring wants {self._size}; {free:g} CPUs are free"

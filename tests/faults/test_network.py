@@ -45,7 +45,7 @@ def sweep_process(
 ) -> subprocess.CompletedProcess[str]:
     """A sweep with a Ray of its own."""
     command = [sys.executable, "-m", "vadray.cli", "sweep", archive, f"out={report}", "sweep_id=night"]
-    command += ["unit_frames=8", "unit_images=2", "max_quarantined=0.5"]
+    command += ["unit_frames=8", "unit_images=2", "max_quarantined=0.5", "clips=false"]
     command += [word for bundle in bundles for word in ("--bundle", bundle)]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     inherited.pop("RAY_ADDRESS", None)
@@ -68,7 +68,7 @@ def test_what_passes_is_tried_again_and_what_is_forbidden_is_a_row(bundles, ray_
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         fill("s3://faulty/archive")
-        with faulty_proxy(server.endpoint, tear_every=7, refuse_every=5, forbids="/3.jpg") as endpoint:
+        with faulty_proxy(server.endpoint, tear_every=23, refuse_every=5, forbids="/3.jpg") as endpoint:
             ended = sweep_process(
                 "s3://faulty/archive",
                 "s3://faulty/report",
@@ -104,7 +104,13 @@ def test_a_bucket_that_vanishes_ends_the_sweep_with_one_error(cluster, s3_server
         client().delete_bucket(Bucket="vanishing")
 
     options = SweepOptions(
-        archive="s3://vanishing", bundle=bundles, out=str(report), sweep_id="night", unit_images=1, actors=1
+        archive="s3://vanishing",
+        bundle=bundles,
+        out=str(report),
+        sweep_id="night",
+        unit_images=1,
+        actors=1,
+        clips=False,
     )
     vanishing = threading.Thread(target=vanish)
     vanishing.start()

@@ -93,7 +93,7 @@ def test_each_poison_is_a_row_and_nothing_else_is_lost(cluster, tmp_path):
     assert {name: rows[name]["error_type"] for name in ("crash.ts", "hang.ts", "bomb.png")} == {
         "crash.ts": "DecoderCrashed",
         "hang.ts": "DecoderTimeout",
-        "bomb.png": "DecoderMemory",
+        "bomb.png": "TooLarge",
     }
     assert len(crashed) >= 2, "it was tried more than once"
     assert all(rows[name]["status"] in ("partial", "quarantined") for name in ("crash.ts", "hang.ts"))

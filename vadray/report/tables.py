@@ -29,6 +29,7 @@ COMMIT = "commit.json"
 SWEEP_METADATA = "vadray.sweep"  # in the log's commitInfo: which version a sweep became
 
 COMMIT_ATTEMPTS = 20
+STORE_ATTEMPTS = 8
 # delta-rs loses the table, its history or the glob when the path holds one of these
 UNSAFE_IN_REPORT_URI = "%#?*["
 SWEEP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -132,8 +133,11 @@ def _commit_table(report_uri: str, table: str, sweep_id: str, entries: Sequence[
                     ),
                 )
             return _version_of(uri, sweep_id, options)
-        except CommitFailedError:  # another writer took the version we were to write; its files are not ours
-            if attempt == COMMIT_ATTEMPTS - 1:
+        # another writer took the version we were to write; or the store broke off an answer, which delta-rs does not
+        # ask for again
+        except (DeltaError, OSError) as error:
+            most = COMMIT_ATTEMPTS if isinstance(error, CommitFailedError) else STORE_ATTEMPTS
+            if attempt >= most - 1:
                 raise
             time.sleep(random.uniform(0.05, 0.2) * min(attempt + 1, 10))
     raise AssertionError("unreachable: the last attempt returns or raises")

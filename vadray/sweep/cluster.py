@@ -74,7 +74,12 @@ def quiet_data() -> None:
     context.print_on_execution_start = False
     # it would say every 30 s that decoded frames take memory
     context.issue_detectors_config.detectors = []
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logger = logging.getLogger("ray.data")
+    logger.setLevel(logging.WARNING)
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+            # what it raises is said once, by us; the traceback is in Ray's own log file
+            handler.addFilter(lambda record: record.levelno < logging.ERROR)
 
 
 def reason_of(error: RayTaskError) -> str:

@@ -14,8 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from vadray.errors import UnreadableMedia
 from vadray.media.isolation import SLOTS
 from vadray.media.request import DecodedChunk
+
+# what a library raises where a file is not what it expects (PyAV an IndexError, for a stream that is not in the header);
+# errors of storage are none of these
+UNEXPECTED = (ArithmeticError, LookupError, TypeError, ValueError)
 
 
 @dataclass
@@ -60,6 +65,10 @@ class Server:
                 answer: tuple[str, Any] = ("done", None)
             except MemoryError as error:
                 answer = ("memory", str(error) or "decoding needs more memory than is allowed")
+            except UNEXPECTED as error:
+                source = task.argument if task.command == "probe" else task.argument.sources[0]
+                reason = f"{source.uri}: {type(error).__name__}: {error}"
+                answer = ("error", UnreadableMedia("DecoderFailed", reason))
             except Exception as error:
                 answer = ("error", _portable(error))
             gc.collect()  # containers refer to themselves: free their memory before the next file needs it

@@ -81,8 +81,8 @@ class IsolatedDecoder:
             Chunks; up to two more are decoded while one is being worked on.
 
         Raises:
-            UnreadableMedia: `"DecoderCrashed"`, `"DecoderTimeout"` or `"DecoderMemory"`. The next request
-                meets a new child.
+            UnreadableMedia: `"DecoderCrashed"`, `"DecoderTimeout"` or `"DecoderMemory"`: the next request
+                meets a new child. `"DecoderFailed"`: a library raised what it does not document.
             OSError: Storage failed, as in `decode`.
         """
         name = request.sources[0].uri

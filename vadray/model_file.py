@@ -64,7 +64,7 @@ def _require_own(config: Any) -> None:
 
 
 def _is_own(one: dict[str, Any]) -> bool:
-    registered = str(one.get("registered_name"))
+    registered = str(one.get("registered_name") or one["class_name"])
     if (one.get("module"), one["class_name"]) in _PLAIN:
         return True
     return registered.startswith("vadray>") and registered in keras.saving.get_custom_objects()

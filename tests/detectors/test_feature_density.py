@@ -17,6 +17,7 @@ from vadray.detectors.feature_density import FeatureDensity
 from vadray.detectors.layers.patch_gaussian import PatchGaussian
 from vadray.detectors.layers.patch_memory import PatchMemory
 from vadray.errors import RequestError
+from vadray.model_file import load_detector
 
 
 @functools.cache
@@ -64,7 +65,7 @@ def test_a_saved_detector_needs_neither_package_nor_weights_file(tmp_path, monke
         raise AssertionError("a saved detector brings its own weights")
 
     monkeypatch.setattr(Backbone, "load", refuse)
-    again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    again = load_detector((tmp_path / "model.keras").read_bytes())
     np.testing.assert_allclose(again.score(frames)[0], expected, rtol=1e-5)
 
 

@@ -11,6 +11,7 @@ from vadray.detectors.backbones.efficientnet_lite0 import efficientnet_lite0, lo
 from vadray.detectors.backbones.encoder import PretrainedContraction
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
+from vadray.model_file import load_detector
 
 TAKING = [name for name, cls in DETECTORS.items() if cls.takes_backbone]
 
@@ -67,7 +68,7 @@ def test_it_begins_with_imagenet_and_a_saved_one_with_what_it_learned(tmp_path, 
         raise AssertionError("a saved detector brings its own weights")
 
     monkeypatch.setattr(Backbone, "load", refuse)
-    again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    again = load_detector((tmp_path / "model.keras").read_bytes())
     np.testing.assert_array_equal(pretrained(again).backbone.network.get_layer("stem").kernel, stem.kernel)
     assert again.get_config()["backbone"] == "efficientnet_lite0"
 

@@ -8,6 +8,7 @@ import pytest
 
 from vadray.detectors.recogniser import Recogniser, recognition_loss
 from vadray.errors import RequestError
+from vadray.model_file import load_detector
 from vadray.training.recognition import (
     LabelledVideo,
     RecognitionSettings,
@@ -100,7 +101,7 @@ def test_round_trip(more, tmp_path):
     recogniser, seen = built(**more), video(1)
     recogniser.adapt(seen.error_map, seen.motion)
     recogniser.save(tmp_path / "recogniser.keras")
-    again = keras.saving.load_model(tmp_path / "recogniser.keras", compile=False, safe_mode=True)
+    again = load_detector((tmp_path / "recogniser.keras").read_bytes())
     assert again.get_config() == recogniser.get_config()
     assert again.context == recogniser.context
     np.testing.assert_allclose(

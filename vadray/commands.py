@@ -47,7 +47,7 @@ def interrupt_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
-def _cluster():
+def _cluster(training: bool = False):
     """A connection to Ray; Ray sets its own SIGTERM handler, so ours is set again after it."""
     from contextlib import contextmanager
 
@@ -55,7 +55,7 @@ def _cluster():
 
     @contextmanager
     def connection():
-        with connected():
+        with connected(dashboard=training):
             interrupt_on_sigterm()
             yield
 
@@ -97,7 +97,7 @@ def run_synth(options: config.SynthOptions, console: Console) -> Result:
 def run_train(options: config.TrainOptions, console: Console) -> Result:
     from vadray.training.train import train
 
-    with _cluster():
+    with _cluster(training=True):
         trained = train(options, _say(console))
     return _trained(trained, console)
 
@@ -106,7 +106,7 @@ def run_tune(options: config.TuneOptions, console: Console) -> Result:
     from vadray.training.trials import COLUMNS
     from vadray.training.tune import tune
 
-    with _cluster():
+    with _cluster(training=True):
         tuned = tune(options, _say(console))
     console.print(_table("the start, and the best trials", list(COLUMNS), tuned.rows), markup=False)
     return _trained(tuned.trained, console)
@@ -277,7 +277,7 @@ def run_evaluate(options: config.EvaluateOptions, console: Console) -> Result:
 def run_compare(options: config.EvaluateOptions, console: Console) -> Result:
     from vadray.evaluation.compare import compare
 
-    with _cluster():
+    with _cluster(training=True):
         cells = compare(options, _say(console))
     return _compared(cells, storage.absolute(options.out or ""), console)
 
@@ -285,7 +285,7 @@ def run_compare(options: config.EvaluateOptions, console: Console) -> Result:
 def run_paper(options: config.PaperOptions, console: Console) -> Result:
     from vadray.evaluation.paper import paper
 
-    with _cluster():
+    with _cluster(training=True):
         cells = paper(options, _say(console))
     return _compared(cells, storage.absolute(options.out), console)
 
@@ -343,7 +343,7 @@ def run_demo(options: config.DemoOptions, console: Console) -> Result:
     console.print(f"making a small archive in {out / 'archive'}", markup=False)
     archive = synthesise(out / "archive", seed=options.seed)
     bundles = {"video": out / "bundle", "image": out / "bundle-image"}
-    with _cluster():
+    with _cluster(training=True):
         for kind, settings in DEMO_TRAINING.items():
             run_train(
                 config.TrainOptions(

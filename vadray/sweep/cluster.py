@@ -46,8 +46,12 @@ class Pools:
 
 
 @contextmanager
-def connected() -> Iterator[None]:
-    """Connects to Ray; a local Ray that was started here is stopped at the end."""
+def connected(dashboard: bool = False) -> Iterator[None]:
+    """Connects to Ray; a local Ray that was started here is stopped at the end.
+
+    Args:
+        dashboard: A local Ray has one, on loopback; Ray Train asks its server whether a training goes on.
+    """
     already = ray.is_initialized()
     if not already:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -56,9 +60,9 @@ def connected() -> Iterator[None]:
             ray.init(logging_level=logging.WARNING)
         else:
             # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
-            # a training worker and its feed each need one; without the dashboard, which nobody is told of
+            # a training worker and its feed each need one
             cpus = max(2, os.cpu_count() or 2)
-            ray.init("local", num_cpus=cpus, include_dashboard=False, logging_level=logging.WARNING)
+            ray.init("local", num_cpus=cpus, include_dashboard=dashboard, logging_level=logging.WARNING)
     quiet_data()
     try:
         yield

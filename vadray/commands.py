@@ -239,6 +239,19 @@ def run_verify(options: config.VerifyOptions, console: Console) -> Result:
     return (NEEDS_A_LOOK if found["faults"] else 0), {**found, "complete": not found["faults"]}
 
 
+def run_compact(options: config.CompactOptions, console: Console) -> Result:
+    from vadray.sweep.compact import compact
+
+    with _cluster():
+        figures = compact(options, _say(console))
+    console.print(
+        f"{figures['sweeps']:,} sweeps: {figures['files_before']:,} files of {figures['bytes_before'] / 1e6:,.1f} MB "
+        f"are {figures['files_after']:,} of {figures['bytes_after'] / 1e6:,.1f} MB",
+        markup=False,
+    )
+    return 0, figures
+
+
 def run_report(options: config.ReportOptions, console: Console) -> Result:
     from vadray.report.html import write_report
     from vadray.report.tables import latest_sweep
@@ -417,6 +430,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "paper": Command(config.PaperOptions, run_paper, ("out",), "the 2024 paper's own experiment"),
     "report": Command(config.ReportOptions, run_report, ("report",), "write the HTML page of a sweep"),
+    "compact": Command(
+        config.CompactOptions, run_compact, ("report",), "small files of a report into large ones; retention"
+    ),
     "bench": Command(config.BenchOptions, run_bench, ("name",), "measure; prints JSON"),
     "models": Command(config.ModelsOptions, run_models, (), "the detectors there are"),
 }

@@ -41,12 +41,20 @@ class ArchiveOptions(Options):
     clips: bool = Field(
         True, description="folders of numbered pictures are clips when a video detector is used"
     )
+    cameras: list[str] = Field(
+        default_factory=list, description="only objects of cameras that one of these globs fits; default: all"
+    )
     since: str | None = Field(
         None, description="only objects captured (or else modified) at or after this ISO time, UTC"
     )
     until: str | None = Field(
         None, description="only objects captured (or else modified) before this ISO time, UTC"
     )
+
+    @field_validator("cameras", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return comma_separated(value)
 
 
 class ClusterOptions(Options):
@@ -170,6 +178,19 @@ class CalibrateOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationO
     out: str | None = Field(None, description="where the recalibrated bundle goes; default: in place")
 
 
+class LeaseOptions(Options):
+    lease_s: float = Field(
+        30.0, ge=1, description="seconds of silence after which another driver takes this work over"
+    )
+    wait: bool = Field(
+        True, description="wait while another driver does this work; otherwise leave with exit status 4"
+    )
+    single_driver: bool = Field(
+        False,
+        description="hold no lease: for stores without conditional writes, where only one driver can run",
+    )
+
+
 class Route(Options):
     """Which objects a bundle scores."""
 
@@ -181,7 +202,7 @@ class Route(Options):
     pattern: str | None = Field(None, description="glob on the path within the archive")
 
 
-class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
+class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions, LeaseOptions):
     bundle: list[Route] = Field(
         min_length=1, description="one or several bundles; the first that fits an object scores it"
     )
@@ -194,6 +215,17 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
     all: bool = Field(
         False, description="also score objects that an earlier sweep has scored with the same bundle"
     )
+    since: str | None = Field(
+        None,
+        description="only objects captured (or else modified) at or after this ISO time, UTC; last: of each camera what "
+        "was captured after the newest object of a committed sweep",
+    )
+    late_days: float | None = Field(
+        None,
+        ge=0,
+        description="move since back by so much, for recordings that arrive late; what was scored is not scored again; "
+        "default: 7 where since is last, else 0",
+    )
     retry_quarantined: bool = Field(False, description="also try again what an earlier sweep has quarantined")
     dry_run: bool = Field(False, description="plan, say what would be done, and write nothing")
     max_quarantined: float = Field(
@@ -202,16 +234,6 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions):
         description="share (below 1) or count of quarantined objects beyond which the exit status is 3",
     )
     thumbnails: bool = Field(True, description="keep a small picture of each event's peak")
-    lease_s: float = Field(
-        30.0, ge=1, description="seconds of silence after which another driver takes this sweep over"
-    )
-    wait: bool = Field(
-        True, description="wait while another driver holds this sweep; otherwise leave with exit status 4"
-    )
-    single_driver: bool = Field(
-        False,
-        description="hold no lease: for stores without conditional writes, where only one driver can run",
-    )
 
     @field_validator("bundle", mode="before")
     @classmethod
@@ -231,6 +253,20 @@ class VerifyOptions(Options):
 
 class ReportOptions(VerifyOptions):
     pass
+
+
+class CompactOptions(LeaseOptions):
+    report: str = Field(description="the report whose small files become large ones")
+    sweep_id: str | None = Field(None, description="default: all committed sweeps")
+    target_mib: int = Field(
+        256, ge=1, description="size of a file to aim at: they become half to one and a half of it"
+    )
+    frames_days: float | None = Field(
+        None, ge=0, description="drop the frames of sweeps committed longer ago; default: keep them"
+    )
+    scores_days: float | None = Field(
+        None, ge=0, description="drop the unit scores of sweeps committed longer ago; default: keep them"
+    )
 
 
 class EvaluateOptions(ClusterOptions, UnitOptions):

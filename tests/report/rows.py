@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vadray.report.delta_log import FileInfo
 from vadray.report.schemas import TABLES
-from vadray.report.tables import FileInfo, file_path
+from vadray.report.tables import file_path
 
 NIGHT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 

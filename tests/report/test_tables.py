@@ -10,9 +10,9 @@ from deltalake import DeltaTable
 from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_part
 from vadray import storage
 from vadray.errors import RequestError
+from vadray.report.delta_log import FileInfo
 from vadray.report.schemas import FRAMES
 from vadray.report.tables import (
-    FileInfo,
     check_names,
     commit_tables,
     committed_sweeps,
@@ -65,7 +65,7 @@ def test_an_interrupted_commit_is_completed(report):
 
 def test_sweeps_committed_at_once_by_several_processes_all_land(report):
     program = (
-        "import sys; from vadray.report.tables import FileInfo, commit_tables, file_path; "
+        "import sys; from vadray.report.delta_log import FileInfo; from vadray.report.tables import commit_tables, file_path; "
         "report, sweep_id, size = sys.argv[1:]; "
         "commit_tables(report, sweep_id, {'frames': [FileInfo(file_path(sweep_id, 0), int(size), 5)]})"
     )

@@ -90,14 +90,14 @@ def test_a_killed_holder_whose_parent_has_not_looked_is_gone(folder):
 
 def test_a_holder_that_renews_is_waited_for_and_its_end_is_noticed(folder):
     said: list[str] = []
-    with driver(folder, 2) as other:
-        stopper = subprocess.Popen(["sh", "-c", f"sleep 5; kill -TERM {other.pid}"])
+    with driver(folder, 5) as other:
+        stopper = subprocess.Popen(["sh", "-c", f"sleep 9; kill -TERM {other.pid}"])
         begun = time.monotonic()
-        with held(folder, "ours", 2, True, said.append) as lease:
+        with held(folder, "ours", 5, True, said.append) as lease:
             waited = time.monotonic() - begun
             lease.check()
         stopper.wait()
-        assert waited > 4, "taken from a holder that lives"
+        assert waited > 7, "taken from a holder that lives"
         assert said == [
             f"waiting: process {other.pid} on {os.uname().nodename} (attempt theirs) holds this sweep"
         ]

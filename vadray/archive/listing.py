@@ -1,9 +1,10 @@
 """What there is to score in a folder or an s3:// prefix, streamed: never a million keys at once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from vadray import storage
 from vadray.archive.clips import NumberedRun
@@ -38,6 +39,7 @@ def list_archive(
     *,
     pattern: str | None = None,
     clips: bool = True,
+    cameras: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
     skipped: Counter[str] | None = None,
@@ -52,6 +54,7 @@ def list_archive(
         root: Folder, `s3://` prefix or a single object.
         pattern: Where camera and time stand in paths; see `compile_pattern`.
         clips: False lists the frames of clips as images.
+        cameras: Globs, of which one must fit an object's camera; of none given any does.
         since: Leaves out objects captured (or, where that is not known, modified) before this time (aware).
         until: Leaves out objects captured (or else modified) at or after this time (aware).
         skipped: Counts, by reason, of what was left out; added to while the listing runs.
@@ -60,13 +63,14 @@ def list_archive(
         RequestError: `root` cannot be listed, or the pattern is malformed.
     """
     skipped = Counter() if skipped is None else skipped
-    return _list(storage.absolute(root), compile_pattern(pattern), clips, since, until, skipped)
+    return _list(storage.absolute(root), compile_pattern(pattern), clips, cameras, since, until, skipped)
 
 
 def _list(
     root: str,
     pattern: PathPattern,
     clips: bool,
+    cameras: Sequence[str],
     since: datetime | None,
     until: datetime | None,
     skipped: Counter[str],
@@ -80,6 +84,8 @@ def _list(
         time = captured_at or found.modified
         if (since and time < since) or (until and time >= until):
             skipped["outside the time asked for"] += 1
+        elif cameras and not any(fnmatchcase(camera or "", glob) for glob in cameras):
+            skipped["of another camera"] += 1
         elif camera is None and captured_at is None:
             yield found
         else:

@@ -6,42 +6,25 @@ that finalise the same sweep therefore add the same paths with the same bytes, a
 """
 
 import json
-import random
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
 from vadray import storage
 from vadray.errors import RequestError
+from vadray.report import delta_log
+from vadray.report.delta_log import FileInfo
 from vadray.report.schemas import PARTITION, TABLES
 
 SWEEPS = "_sweeps"
+Commit = dict[str, Any]  # content of a commit.json
 COMMIT = "commit.json"
-SWEEP_METADATA = "vadray.sweep"  # in the log's commitInfo: which version a sweep became
-
-COMMIT_ATTEMPTS = 20
-STORE_ATTEMPTS = 8
 # delta-rs loses the table, its history or the glob when the path holds one of these
 UNSAFE_IN_REPORT_URI = "%#?*["
 SWEEP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-
-
-@dataclass(frozen=True)
-class FileInfo:
-    """A data file already written: `path` relative to its table, size in `bytes`, number of `rows`."""
-
-    path: str
-    bytes: int
-    rows: int
 
 
 def check_names(report_uri: str, sweep_id: str) -> None:
@@ -69,11 +52,6 @@ def file_path(sweep_id: str, part: int) -> str:
     return f"{PARTITION}={sweep_id}/part-{part:05d}.parquet"
 
 
-def table_schema(table: str) -> pa.Schema:
-    """Schema of the Delta table: that of its files, and the partition column `sweep`."""
-    return TABLES[table].append(pa.field(PARTITION, pa.string(), nullable=False))
-
-
 def commit_tables(report_uri: str, sweep_id: str, files: Mapping[str, Sequence[FileInfo]]) -> dict[str, int]:
     """Add a sweep's files to the tables, each table in one atomic commit.
 
@@ -95,7 +73,10 @@ def commit_tables(report_uri: str, sweep_id: str, files: Mapping[str, Sequence[F
     check_names(report_uri, sweep_id)
     for table, entries in files.items():
         _check_files(table, sweep_id, entries)
-    return {table: _commit_table(report_uri, table, sweep_id, entries) for table, entries in files.items()}
+    return {
+        table: delta_log.append_files(report_uri, table, sweep_id, entries)
+        for table, entries in files.items()
+    }
 
 
 def _check_files(table: str, sweep_id: str, entries: Sequence[FileInfo]) -> None:
@@ -111,87 +92,6 @@ def _check_files(table: str, sweep_id: str, entries: Sequence[FileInfo]) -> None
                 f"`files`: expected paths under '{PARTITION}={sweep_id}/' in table {table!r}. "
                 f"Received: {entry.path!r}"
             )
-
-
-def _commit_table(report_uri: str, table: str, sweep_id: str, entries: Sequence[FileInfo]) -> int:
-    uri = storage.join(report_uri, table)
-    options = storage.delta_options(uri)
-    app_id = f"vadray-{sweep_id}"
-    for attempt in range(COMMIT_ATTEMPTS):
-        try:
-            delta = _open_or_create(uri, table, options)
-            # an app transaction does not refuse its own repetition: look before committing
-            if delta.transaction_version(app_id) is None:
-                delta.create_write_transaction(
-                    _add_actions(sweep_id, entries),
-                    mode="append",
-                    schema=table_schema(table),
-                    partition_by=[PARTITION],
-                    commit_properties=CommitProperties(
-                        custom_metadata={SWEEP_METADATA: sweep_id},
-                        app_transactions=[Transaction(app_id, 1)],
-                    ),
-                )
-            return _version_of(uri, sweep_id, options)
-        # another writer took the version we were to write; or the store broke off an answer, which delta-rs does not
-        # ask for again
-        except (DeltaError, OSError) as error:
-            most = COMMIT_ATTEMPTS if isinstance(error, CommitFailedError) else STORE_ATTEMPTS
-            if attempt >= most - 1:
-                raise
-            time.sleep(random.uniform(0.05, 0.2) * min(attempt + 1, 10))
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _open_or_create(uri: str, table: str, options: dict[str, str]) -> DeltaTable:
-    if not DeltaTable.is_deltatable(uri, options):
-        try:
-            DeltaTable.create(
-                uri, table_schema(table), mode="ignore", partition_by=[PARTITION], storage_options=options
-            )
-        except DeltaError:
-            # two first sweeps at once: version 0 is the other's, which is as good as ours
-            if not DeltaTable.is_deltatable(uri, options):
-                raise
-    return DeltaTable(uri, storage_options=options)
-
-
-def _add_actions(sweep_id: str, entries: Sequence[FileInfo]) -> list[AddAction | RemoveAction]:
-    now_ms = int(time.time() * 1000)
-    return [
-        AddAction(
-            path=entry.path,
-            size=entry.bytes,
-            partition_values={PARTITION: sweep_id},
-            modification_time=now_ms,
-            data_change=True,
-            stats=json.dumps({"numRecords": entry.rows}),
-        )
-        for entry in entries
-    ]
-
-
-def _version_of(uri: str, sweep_id: str, options: dict[str, str]) -> int:
-    """The version whose log entry names the sweep; the table's own version once the log has been cleaned."""
-    delta = DeltaTable(uri, storage_options=options)
-    for limit in (32, None):
-        for entry in delta.history(limit):
-            if entry.get(SWEEP_METADATA) == sweep_id:
-                return int(entry["version"])
-    return delta.version()
-
-
-def logged_files(report_uri: str, table: str, sweep_id: str) -> set[str]:
-    """Paths of a sweep's files in a table, relative to it, as the newest version of its Delta log has them."""
-    uri = storage.join(report_uri, table)
-    try:
-        actions = pa.table(
-            DeltaTable(uri, storage_options=storage.delta_options(uri)).get_add_actions(flatten=True)
-        )
-    except TableNotFoundError:
-        return set()
-    own = actions.filter(pc.equal(actions[f"partition.{PARTITION}"], sweep_id))
-    return set(own["path"].to_pylist())
 
 
 def iter_table(

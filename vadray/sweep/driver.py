@@ -16,7 +16,6 @@ import ray
 from ray.exceptions import RayTaskError
 
 from vadray import storage
-from vadray.archive.objects import ArchiveObject
 from vadray.archive.plan_files import read_part_rows
 from vadray.archive.routing import Route
 from vadray.bundle import Bundle, open_bundle
@@ -27,7 +26,8 @@ from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, planning, scores
 from vadray.sweep.cluster import reason_of
-from vadray.sweep.finalise import PartResult, finalise_part
+from vadray.sweep.earlier import Earlier, captured_until
+from vadray.sweep.finalise import PartResult, cameras_of, finalise_part
 from vadray.sweep.lease import held, require_conditions
 from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
 from vadray.sweep.plan_store import FrozenPlan
@@ -70,7 +70,9 @@ class Prepared:
                 include={
                     "pattern",
                     "clips",
+                    "cameras",
                     "since",
+                    "late_days",
                     "until",
                     "unit_frames",
                     "unit_images",
@@ -87,6 +89,7 @@ def prepare(options: SweepOptions) -> Prepared:
     Raises:
         RequestError: A bundle, the report's path or the sweep's name is wrong.
     """
+    planning.time_range(options)
     bundles = [open_bundle(route.path) for route in options.bundle]
     for bundle in bundles:
         _ = bundle.calibration  # a bundle without one is refused now, not after a night of scoring
@@ -96,7 +99,7 @@ def prepare(options: SweepOptions) -> Prepared:
     else:
         # whatever changes which objects are scored is another sweep, or it would be told that nothing is to do
         asked = options.model_dump(
-            include={"pattern", "clips", "since", "until", "all", "retry_quarantined"}
+            include={"pattern", "clips", "cameras", "since", "late_days", "until", "all", "retry_quarantined"}
         ) | {"routes": [route.model_dump() | {"path": ""} for route in options.bundle]}
         identity = hashlib.sha256(
             json.dumps([archive, [b.digest for b in bundles], asked], sort_keys=True).encode()
@@ -117,31 +120,21 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]):
     ]
     digests = [bundle.scoring_digest for bundle in prepared.bundles]
     strides = [bundle.stride for bundle in prepared.bundles]
-    earlier = _earlier(prepared, digests)
+    options = prepared.options
+    earlier = None if options.all else Earlier(prepared.report, digests, options.retry_quarantined)
+    newest = captured_until(commit for _, commit in tables.committed_sweeps(prepared.report))
     return planning.plan_archive(
-        prepared.options, prepared.options, routes, prepared.shapes, digests, strides, earlier, skipped
+        options,
+        options,
+        routes,
+        prepared.shapes,
+        digests,
+        strides,
+        earlier or planning.nothing_earlier,
+        skipped,
+        newest,
+        options.late_days,
     )
-
-
-def _earlier(prepared: Prepared, digests: list[str]) -> planning.Earlier:
-    """Tells of objects that a committed sweep has scored by the same digest, in the same version."""
-    known: dict[tuple[str, str, str], str] = {}
-    if not prepared.options.all:
-        for sweep_id, _ in tables.committed_sweeps(prepared.report):
-            columns = ["object_uri", "etag", "scoring_digest", "status"]
-            for batch in tables.iter_table(prepared.report, "objects", sweep_id, columns):
-                for row in batch.to_pylist():
-                    if row["status"] in ("scored", "partial", "quarantined"):
-                        # newest first: what the latest sweep says of a version stands
-                        known.setdefault(
-                            (row["object_uri"], row["etag"], row["scoring_digest"]), row["status"]
-                        )
-
-    def earlier(bundle: int, found: ArchiveObject) -> bool:
-        status = known.get((found.uri, found.etag, digests[bundle]))
-        return status is not None and not (status == "quarantined" and prepared.options.retry_quarantined)
-
-    return earlier
 
 
 def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
@@ -314,8 +307,7 @@ def _finalise(
 def _commit(prepared: Prepared, results: list[PartResult], wall_s: float) -> dict[str, Any]:
     files = [file for result in results for file in result.files]
     infos = {
-        table: [tables.FileInfo(file.path, file.bytes, file.rows) for file in files if file.table == table]
-        for table in ("frames", "events", "objects")
+        table: [file for file in files if file.table == table] for table in ("frames", "events", "objects")
     }
     versions = tables.commit_tables(prepared.report, prepared.sweep_id, infos)
     counts: Counter[str] = Counter()
@@ -339,6 +331,7 @@ def _commit(prepared: Prepared, results: list[PartResult], wall_s: float) -> dic
         "files": [asdict(file) for file in files],
         "tables": versions,
         "counts": dict(counts),
+        "cameras": cameras_of(results),
         "wall_s": round(wall_s, 2),
         "decode_s": round(sum(result.decode_s for result in results), 2),
         "score_s": round(sum(result.score_s for result in results), 2),

@@ -4,8 +4,9 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from vadray import storage
 from vadray.calibration.calibration import Calibration
 from vadray.errors import VadrayError
+from vadray.report.files import TableFile
 from vadray.report.schemas import TABLES
 from vadray.report.tables import file_path
 from vadray.sweep import scores
@@ -23,22 +25,20 @@ ROW_GROUP_ROWS = 65536
 
 
 @dataclass(frozen=True)
-class PartFile:
-    """A file of the report: table, path within it, size, rows and SHA-256."""
-
-    table: str
-    path: str
-    bytes: int
-    rows: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class PartResult:
-    """Files and figures of one part. Counts add up over parts."""
+    """Files and figures of one part. Counts add up over parts.
 
-    files: list[PartFile]
+    Args:
+        files: In the report.
+        counts: Of objects by status, frames, events, units.
+        cameras: By camera `objects`, `frames`, and `captured_until`: when the newest of its objects was captured.
+        decode_s: Seconds of decoding.
+        score_s: Seconds of scoring.
+    """
+
+    files: list[TableFile]
     counts: dict[str, int]
+    cameras: dict[str, dict[str, Any]]
     decode_s: float
     score_s: float
 
@@ -67,6 +67,7 @@ def finalise_part(
         ("objects", "scored", "partial", "quarantined", "unchanged", "skipped", "frames", "events", "units"),
         0,
     )
+    cameras: dict[str, dict[str, Any]] = {}
     seconds = {"decode_s": 0.0, "score_s": 0.0}
     chunks = dict(zip(manifest["unit_id"].to_pylist(), manifest["chunks"].to_pylist(), strict=True))
     with tempfile.TemporaryDirectory(prefix="vadray-part-") as folder:
@@ -75,17 +76,20 @@ def finalise_part(
         def finish(timeline: ObjectTimeline) -> None:
             writers["frames"].write(timeline.finish())
             writers["events"].write_rows(timeline.events)
-            add_object(timeline.object_row())
+            add_object(timeline.object_row(), timeline.captured_at)
 
-        def add_object(row: dict[str, Any]) -> None:
+        def add_object(row: dict[str, Any], captured_at: datetime | None) -> None:
             counts["objects"] += 1
             counts[row["status"]] += 1
+            if row["status"] != "skipped":
+                own = {"objects": 1, "frames": row["frames_scored"], "captured_until": captured_at}
+                cameras[row["camera"]] = _joined(cameras.get(row["camera"]), own)
             writers["objects"].write_rows([row])
 
         for unit in plan:
             if unit["status"] != "planned":
                 for member in unit["members"]:
-                    add_object(object_row(unit, member))
+                    add_object(object_row(unit, member), member["captured_at"])
                 continue
             counts["units"] += 1
             if unit["unit_index"] == 0:
@@ -104,7 +108,30 @@ def finalise_part(
         files = [writer.publish(report, sweep_id, part) for writer in writers.values()]
     rows = {file.table: file.rows for file in files}
     counts |= {"frames": rows["frames"], "events": rows["events"]}
-    return PartResult(files, counts, **seconds)
+    return PartResult(files, counts, cameras, **seconds)
+
+
+def cameras_of(results: Iterable[PartResult]) -> dict[str, dict[str, Any]]:
+    """`PartResult.cameras` of all parts, times as ISO 8601."""
+    found: dict[str, dict[str, Any]] = {}
+    for result in results:
+        for camera, figures in result.cameras.items():
+            found[camera] = _joined(found.get(camera), figures)
+    return {
+        camera: {**found[camera], "captured_until": until and until.isoformat()}
+        for camera in sorted(found)
+        for until in (found[camera]["captured_until"],)
+    }
+
+
+def _joined(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    if one is None:
+        return other
+    times = [part["captured_until"] for part in (one, other) if part["captured_until"]]
+    return {
+        **{name: one[name] + other[name] for name in ("objects", "frames")},
+        "captured_until": max(times, default=None),
+    }
 
 
 def _by_member(
@@ -152,7 +179,7 @@ class _TableWriter:
             self._rows += self._buffered
             self._buffer, self._buffered = [], 0
 
-    def publish(self, report: str, sweep_id: str, part: int) -> PartFile:
+    def publish(self, report: str, sweep_id: str, part: int) -> TableFile:
         self._flush()
         self._writer.close()
         path = file_path(sweep_id, part)
@@ -161,9 +188,9 @@ class _TableWriter:
         uri = storage.join(report, self._table, path)
         if not storage.create_from(self._path, uri):
             return self._standing(uri, path, digest)
-        return PartFile(self._table, path, os.path.getsize(self._path), self._rows, digest)
+        return TableFile(path, os.path.getsize(self._path), self._rows, self._table, digest)
 
-    def _standing(self, uri: str, path: str, digest: str) -> PartFile:
+    def _standing(self, uri: str, path: str, digest: str) -> TableFile:
         """The file that an earlier attempt wrote, which nothing replaces: it may be committed by now."""
         content = storage.read_bytes(uri)
         found = hashlib.sha256(content).hexdigest()
@@ -173,4 +200,4 @@ class _TableWriter:
                 f"{uri}: expected the rows that follow from this sweep's scores, or no file; an earlier attempt, "
                 "perhaps of another version of vadray, wrote others. Delete it, or choose another sweep_id"
             )
-        return PartFile(self._table, path, len(content), self._rows, found)
+        return TableFile(path, len(content), self._rows, self._table, found)

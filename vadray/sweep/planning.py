@@ -2,8 +2,8 @@
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import ray
@@ -22,9 +22,15 @@ from vadray.sweep.units import FrameShape, listed_version
 
 PROBES_PER_TASK = 32
 TASKS_AHEAD = 16
+LAST, LATE_DAYS = "last", 7
 
 # (bundle index, object) → whether an earlier sweep has dealt with this version of it
 Earlier = Callable[[int, ArchiveObject], bool]
+
+
+def nothing_earlier(bundle: int, found: ArchiveObject) -> bool:
+    """As if the report had no earlier sweep."""
+    return False
 
 
 class Limits(Protocol):
@@ -42,8 +48,10 @@ def plan_archive(
     shapes: Sequence[FrameShape],
     digests: Sequence[str],
     strides: Sequence[int],
-    earlier: Earlier = lambda bundle, found: False,
+    earlier: Earlier = nothing_earlier,
     skipped: Counter[str] | None = None,
+    newest: Mapping[str, datetime] | None = None,
+    late_days: float | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of the plan without `part`, in plan order, streamed.
 
@@ -56,27 +64,47 @@ def plan_archive(
         strides: By bundle. A video is cut into units only where windows move by one frame: an index is in
             decoding order and cannot promise that a cut falls on another stride's grid.
         earlier: Tells of objects that an earlier sweep has scored.
-        skipped: Counts, by reason, of files that the listing left out.
+        skipped: Counts, by reason, of files that were left out.
+        newest: With `since=last`, by camera when the newest object was captured that was dealt with.
+        late_days: Of `options.since`.
 
     Raises:
         RequestError: The archive cannot be listed.
     """
     root = storage.absolute(options.archive)
     has_video = any(route.kind == "video" for route in routes)
+    skipped = Counter() if skipped is None else skipped
+    since, until = time_range(options)
+    late = timedelta(days=late_days if late_days is not None else LATE_DAYS * (options.since == LAST))
     found = list_archive(
         root,
         pattern=options.pattern,
         clips=options.clips and has_video,
-        since=instant("since", options.since),
-        until=instant("until", options.until),
+        cameras=options.cameras,
+        since=since and since - late,
+        until=until,
         skipped=skipped,
     )
+    if options.since == LAST:
+        found = _after(found, newest or {}, late, skipped)
     bundles = [
         BundlePlan(digest, shape.chunk_frames, shape.lead_frames)
         for digest, shape in zip(digests, shapes, strict=True)
     ]
     probed = _probed(found, root, routes, shapes, strides, limits, earlier)
     return plan_units(probed, root=root, routes=routes, bundles=bundles, unit_images=limits.unit_images)
+
+
+def _after(
+    found: Iterator[ArchiveObject], newest: Mapping[str, datetime], late: timedelta, skipped: Counter[str]
+) -> Iterator[ArchiveObject]:
+    """Leaves out what was captured before the newest of its camera; an object of an unknown time is never left out."""
+    for item in found:
+        until = newest.get(item.camera or "")
+        if until is not None and item.captured_at is not None and item.captured_at < until - late:
+            skipped["captured before what earlier sweeps have dealt with"] += 1
+        else:
+            yield item
 
 
 def _probed(
@@ -165,7 +193,17 @@ def probe_object(decoder: IsolatedDecoder, item: ArchiveObject, shape: FrameShap
     return Probed(item, boundaries(probe, shape.chunk_frames, shape.lead_frames), probe.frames_estimate)
 
 
-def instant(argument: str, text: str | None) -> datetime | None:
+def time_range(options: ArchiveOptions) -> tuple[datetime | None, datetime | None]:
+    """`since` and `until` as times; None for `last`, which depends on the camera.
+
+    Raises:
+        RequestError: One is not ISO 8601.
+    """
+    since = None if options.since == LAST else options.since
+    return _instant("since", since), _instant("until", options.until)
+
+
+def _instant(argument: str, text: str | None) -> datetime | None:
     """An ISO date or time as an aware datetime; UTC where it names no zone.
 
     Raises:

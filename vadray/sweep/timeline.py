@@ -55,6 +55,10 @@ class ObjectTimeline:
         self._infos: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
 
+    @property
+    def captured_at(self) -> datetime | None:
+        return self._member["captured_at"]
+
     def push(
         self, info: dict[str, Any], frames: dict[str, np.ndarray], pictures: list[tuple[int, bytes]]
     ) -> pa.Table:

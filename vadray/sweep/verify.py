@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from vadray import storage
 from vadray.archive.plan_files import read_part_rows
 from vadray.errors import RequestError
-from vadray.report import tables
+from vadray.report import delta_log, files, tables
+from vadray.report.files import Change
 from vadray.sweep import plan_store, scores
 from vadray.sweep.manifest import MANIFEST, read_manifest
 from vadray.sweep.plan_store import FrozenPlan
@@ -35,7 +36,9 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
         fault = f"{tables.COMMIT}: expected that of {sweep_id}, received that of {commit.get('sweep_id')}"
         return {"sweep_id": sweep_id, "faults": [fault]}
     folder = storage.join(report, tables.SWEEPS, sweep_id)
-    faults = _files(report, sweep_id, commit)
+    since = files.changes(report, sweep_id)
+    dropped = files.dropped(since)
+    faults = _files(report, sweep_id, commit, since)
     plan = plan_store.load(folder)
     if plan is None:
         faults.append("plan.json is missing")
@@ -46,26 +49,30 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
     planned = [
         row for part in plan.parts for row in read_part_rows(plan.uri(part), ["unit_id", "status", "members"])
     ]
-    faults += _units(folder, planned)
+    faults += _units(folder, planned, scores_there=files.SCORES not in dropped)
     if not faults:
-        faults += _rows(report, sweep_id, commit, planned)
-    return {"sweep_id": sweep_id, "faults": faults, **commit["counts"]}
+        faults += _rows(report, sweep_id, commit, planned, frames_there="frames" not in dropped)
+    return {"sweep_id": sweep_id, "faults": faults, **commit["counts"], "dropped": sorted(dropped)}
 
 
-def _files(report: str, sweep_id: str, commit: dict[str, Any]) -> list[str]:
+def _files(report: str, sweep_id: str, commit: dict[str, Any], since: list[Change]) -> list[str]:
     """Faults of the tables' files, and of the Delta logs that name them."""
     faults = []
-    listed = {(file["table"], file["path"]) for file in commit["files"]}
-    for file in commit["files"]:
-        name = f"{file['table']}/{file['path']}"
-        faults += _changed(name, storage.join(report, file["table"], file["path"]), file["sha256"])
-    for table in ("frames", "events", "objects"):
+    replaced = {(change.table, path) for change in since for path in change.removed}
+    for table, standing in files.current(commit, since).items():
+        for file in standing:
+            faults += _changed(f"{table}/{file.path}", storage.join(report, table, file.path), file.sha256)
         partition = f"{tables.PARTITION}={sweep_id}"
         stored = storage.list_names(storage.join(report, table, partition))
-        there = {(table, f"{partition}/{name}") for name in stored if name.endswith(".parquet")}
-        faults += [f"{table}/{path}: not part of the commit" for _, path in sorted(there - listed)]
-        own = {path for name, path in listed if name == table}
-        logged = tables.logged_files(report, table, sweep_id)
+        there = {f"{partition}/{name}" for name in stored if name.endswith(".parquet")}
+        own = {file.path for file in standing}
+        faults += [
+            f"{table}/{path}: was replaced, and is still there; `vadray compact` takes it away"
+            if (table, path) in replaced
+            else f"{table}/{path}: not part of the commit"
+            for path in sorted(there - own)
+        ]
+        logged = delta_log.logged_files(report, table, sweep_id)
         faults += [f"{table}/{path}: its Delta log does not name it" for path in sorted(own - logged)]
         faults += [
             f"{table}/{path}: its Delta log names it, the commit does not" for path in sorted(logged - own)
@@ -83,15 +90,16 @@ def _plan_files(plan: FrozenPlan) -> list[str]:
 
 def _changed(name: str, uri: str, expected: str) -> list[str]:
     try:
-        content = storage.read_bytes(uri)
+        with storage.open_read(uri) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError:
         return [f"{name}: missing"]
-    if hashlib.sha256(content).hexdigest() != expected:
+    if digest != expected:
         return [f"{name}: changed since it was written"]
     return []
 
 
-def _units(folder: str, planned: list[dict[str, Any]]) -> list[str]:
+def _units(folder: str, planned: list[dict[str, Any]], scores_there: bool) -> list[str]:
     faults = []
     try:
         manifest = read_manifest(storage.join(folder, MANIFEST))
@@ -103,6 +111,8 @@ def _units(folder: str, planned: list[dict[str, Any]]) -> list[str]:
     faults += [f"unit {unit}: planned, not scored" for unit in wanted if unit not in scored]
     faults += [f"unit {unit}: scored {count} times" for unit, count in scored.items() if count > 1]
     faults += [f"unit {unit}: scored, not planned" for unit in scored if unit not in wanted]
+    if not scores_there:
+        return faults
     complete = scores.complete_units(storage.join(folder, "scores"))
     gone = pc.invert(pc.is_in(manifest["unit_id"], complete["unit_id"]))
     faults += [
@@ -111,7 +121,9 @@ def _units(folder: str, planned: list[dict[str, Any]]) -> list[str]:
     return faults
 
 
-def _rows(report: str, sweep_id: str, commit: dict[str, Any], planned: list[dict[str, Any]]) -> list[str]:
+def _rows(
+    report: str, sweep_id: str, commit: dict[str, Any], planned: list[dict[str, Any]], frames_there: bool
+) -> list[str]:
     faults = []
     counts: dict[str, int] = {}
     frames: Counter[str] = Counter()
@@ -121,7 +133,8 @@ def _rows(report: str, sweep_id: str, commit: dict[str, Any], planned: list[dict
             if index != frames[uri]:
                 indices[uri] += 1
             frames[uri] += 1
-    counts["frames"] = frames.total()
+    if frames_there:
+        counts["frames"] = frames.total()
     objects = tables.read_table(report, "objects", sweep_id).to_pylist()
     counts["objects"] = len(objects)
     counts["events"] = tables.read_table(report, "events", sweep_id, ["event_id"]).num_rows
@@ -137,6 +150,6 @@ def _rows(report: str, sweep_id: str, commit: dict[str, Any], planned: list[dict
     faults += [
         f"{row['object_uri']}: objects tells of {row['frames_scored']} frames, frames has {frames[row['object_uri']]}"
         for row in objects
-        if row["frames_scored"] != frames[row["object_uri"]]
+        if frames_there and row["frames_scored"] != frames[row["object_uri"]]
     ]
     return faults

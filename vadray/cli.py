@@ -14,7 +14,9 @@ from typing import Any, get_args, get_origin
 
 from rich.console import Console
 
-from vadray import __version__, commands
+from vadray import __version__
+from vadray.commands import COMMANDS
+from vadray.commands.command import Command, interrupt_on_sigterm
 from vadray.errors import HeldElsewhere, RequestError, Stalled, VadrayError
 from vadray.parsing import parse, parse_pair, parse_value
 
@@ -30,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not known.command:
         parser.print_help(sys.stderr)
         return WRONG_REQUEST
-    command = commands.COMMANDS[known.command]
+    command = COMMANDS[known.command]
     try:
         options = parse(command.options, known.config, _overrides(command, known, rest))
         with _terminable():
@@ -57,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vadray {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for name, command in commands.COMMANDS.items():
+    for name, command in COMMANDS.items():
         sub = subparsers.add_parser(
             name,
             help=command.help,
@@ -95,7 +97,7 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
         )
 
 
-def _overrides(command: commands.Command, known: argparse.Namespace, rest: list[str]) -> dict[str, Any]:
+def _overrides(command: Command, known: argparse.Namespace, rest: list[str]) -> dict[str, Any]:
     """Values from the command line: positional arguments, flags, then key=value."""
     unknown = [argument for argument in rest if argument.startswith("-")]
     if unknown:
@@ -125,7 +127,7 @@ def _overrides(command: commands.Command, known: argparse.Namespace, rest: list[
 def _terminable() -> Iterator[None]:
     """SIGTERM ends a command as Ctrl-C does. `commands` set it again after Ray has set its own handler."""
     before = signal.getsignal(signal.SIGTERM)
-    commands.interrupt_on_sigterm()
+    interrupt_on_sigterm()
     try:
         yield
     finally:

@@ -1,0 +1,59 @@
+"""What each command does: call the package, say it on the terminal, return the exit status and the JSON result."""
+
+from vadray import config
+from vadray.commands import evaluating, sweeping, training, trying
+from vadray.commands.command import Command
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        config.DemoOptions,
+        trying.run_demo,
+        (),
+        "the whole thing on this machine, on a small synthetic archive",
+    ),
+    "synth": Command(
+        config.SynthOptions, trying.run_synth, ("out",), "a synthetic archive with ground truth"
+    ),
+    "train": Command(
+        config.TrainOptions,
+        training.run_train,
+        ("archive",),
+        "train a detector on normal footage and calibrate it",
+    ),
+    "tune": Command(
+        config.TuneOptions,
+        training.run_tune,
+        ("archive",),
+        "search for a better detector, from a starting point",
+    ),
+    "calibrate": Command(
+        config.CalibrateOptions, training.run_calibrate, ("bundle", "archive"), "new thresholds for a bundle"
+    ),
+    "plan": Command(
+        config.PlanOptions, sweeping.run_plan, ("archive",), "what a sweep would do; writes nothing"
+    ),
+    "sweep": Command(
+        config.SweepOptions, sweeping.run_sweep, ("archive",), "score what is new in an archive; resumes"
+    ),
+    "verify": Command(
+        config.VerifyOptions, sweeping.run_verify, ("report",), "prove from storage that a sweep is complete"
+    ),
+    "evaluate": Command(
+        config.EvaluateOptions,
+        evaluating.run_evaluate,
+        ("bundle", "dataset"),
+        "a bundle against a labelled set",
+    ),
+    "paper": Command(config.PaperOptions, evaluating.run_paper, ("out",), "the 2024 paper's own experiment"),
+    "report": Command(
+        config.ReportOptions, sweeping.run_report, ("report",), "write the HTML page of a sweep"
+    ),
+    "compact": Command(
+        config.CompactOptions,
+        sweeping.run_compact,
+        ("report",),
+        "small files of a report into large ones; retention",
+    ),
+    "bench": Command(config.BenchOptions, trying.run_bench, ("name",), "measure; prints JSON"),
+    "models": Command(config.ModelsOptions, trying.run_models, (), "the detectors there are"),
+}

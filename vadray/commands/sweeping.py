@@ -1,0 +1,125 @@
+"""Commands that write reports, and read them."""
+
+from collections import Counter
+
+from rich.console import Console
+
+from vadray import config, storage
+from vadray.commands.command import Result, cluster, say, table
+
+NEEDS_A_LOOK = 3
+
+
+def run_plan(options: config.SweepOptions, console: Console) -> Result:
+    from vadray.sweep import driver
+
+    prepared = driver.prepare(options)
+    counts: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    with cluster():
+        for row in driver.plan_rows(prepared, skipped):
+            if row["unit_index"] == 0:
+                counts["objects"] += len(row["members"])
+                counts[row["status"]] += len(row["members"])
+            if row["status"] == "planned":
+                counts["units"] += 1
+                counts["bytes"] += row["bytes"]
+                counts["frames_estimate"] += row["frames_estimate"] or 0
+    names = ["objects", "planned", "unchanged", "skipped", "quarantined", "units", "frames_estimate", "bytes"]
+    console.print(
+        table(
+            f"sweep {prepared.sweep_id} would do",
+            ["what", "how many"],
+            [[n, f"{counts[n]:,}"] for n in names],
+        )
+    )
+    return 0, {
+        "sweep_id": prepared.sweep_id,
+        **{name: counts[name] for name in names},
+        "left_out": dict(skipped),
+    }
+
+
+def run_sweep(options: config.SweepOptions, console: Console) -> Result:
+    if options.dry_run:
+        return run_plan(options, console)
+    from vadray.report.tables import read_commit
+    from vadray.sweep import driver
+    from vadray.sweep.progress import Progress
+
+    prepared = driver.prepare(options)
+    committed = read_commit(prepared.report, prepared.sweep_id)
+    if committed:  # told without starting Ray
+        console.print(f"sweep {prepared.sweep_id} is committed already: nothing to do", markup=False)
+        commit = {**committed, "already": True}
+    else:
+        with cluster():
+            commit = driver.sweep(prepared, say(console), Progress(console))
+    counts = commit["counts"]
+    console.print(
+        f"sweep {prepared.sweep_id}: {counts['objects']:,} objects ({counts['scored']:,} scored, {counts['partial']:,} "
+        f"partial, {counts['quarantined']:,} quarantined, {counts['unchanged']:,} unchanged, {counts['skipped']:,} "
+        f"skipped), {counts['frames']:,} frames, {counts['events']:,} events",
+        markup=False,
+    )
+    status = 0
+    if not commit["already"] and too_many_quarantined(counts, options.max_quarantined):
+        console.print(
+            f"{counts['quarantined']} of {counts['objects']} objects are quarantined, more than "
+            f"max_quarantined={options.max_quarantined:g}: see objects.error",
+            markup=False,
+        )
+        status = NEEDS_A_LOOK
+    return status, {
+        "sweep_id": prepared.sweep_id,
+        "report": prepared.report,
+        "report_html": storage.join(prepared.report, f"report-{prepared.sweep_id}.html"),
+        "commit": storage.join(prepared.folder, "commit.json"),
+        "already": commit["already"],
+        **counts,
+        **{name: commit[name] for name in ("wall_s", "decode_s", "score_s", "attempts")},
+    }
+
+
+def too_many_quarantined(counts: dict[str, int], most: float) -> bool:
+    """Whether more are quarantined than `max_quarantined`: below 1 a share of the objects, else a count."""
+    allowed = most * counts["objects"] if most < 1 else most
+    return counts["quarantined"] > allowed
+
+
+def run_verify(options: config.VerifyOptions, console: Console) -> Result:
+    from vadray.sweep.verify import verify
+
+    found = verify(options.report, options.sweep_id)
+    for fault in found["faults"]:
+        console.print(fault, style="red", markup=False)
+    if not found["faults"]:
+        console.print(
+            f"sweep {found['sweep_id']} is complete: every planned unit once, counts and digests match",
+            markup=False,
+        )
+    return (NEEDS_A_LOOK if found["faults"] else 0), {**found, "complete": not found["faults"]}
+
+
+def run_compact(options: config.CompactOptions, console: Console) -> Result:
+    from vadray.sweep.compact import compact
+
+    with cluster():
+        figures = compact(options, say(console))
+    console.print(
+        f"{figures['sweeps']:,} sweeps: {figures['files_before']:,} files of {figures['bytes_before'] / 1e6:,.1f} MB "
+        f"are {figures['files_after']:,} of {figures['bytes_after'] / 1e6:,.1f} MB",
+        markup=False,
+    )
+    return 0, figures
+
+
+def run_report(options: config.ReportOptions, console: Console) -> Result:
+    from vadray.report.html import write_report
+    from vadray.report.tables import latest_sweep
+
+    report = storage.absolute(options.report)
+    sweep_id = options.sweep_id or latest_sweep(report)
+    page, latest = write_report(report, sweep_id)
+    console.print(f"wrote {page}", markup=False)
+    return 0, {"sweep_id": sweep_id, "page": page, "latest": latest}

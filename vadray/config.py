@@ -255,6 +255,11 @@ class ReportOptions(VerifyOptions):
     pass
 
 
+class StatusOptions(Options):
+    report: str = Field(description="the report that the sweep writes")
+    sweep_id: str | None = Field(None, description="default: the one that was begun, or gone on with, last")
+
+
 class CompactOptions(LeaseOptions):
     report: str = Field(description="the report whose small files become large ones")
     sweep_id: str | None = Field(None, description="default: all committed sweeps")

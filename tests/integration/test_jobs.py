@@ -14,6 +14,7 @@ from tests.ray_head import RayHead, running_ray_head
 from vadray import storage
 from vadray.bundle import open_bundle
 from vadray.report import tables
+from vadray.sweep.status import status
 from vadray.sweep.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,15 +81,24 @@ def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, ar
     while process.poll() is None and not (scores.is_dir() and any(scores.iterdir())):
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.01)
+    running = status(str(report), None)
+    assert (running["phase"], running["running"]) == ("scoring", True)
+    assert f"process {process.pid} on " in running["holder"]
+    assert 0 < running["units_done"] <= running["units"] and running["units_per_hour"]
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(60) == 5, (tmp_path / "log").read_text()[-4000:]
     assert "goes on from here" in (tmp_path / "log").read_text()
     assert tables.read_commit(str(report), "night") is None
+    stopped = status(str(report), "night")
+    assert not stopped["running"] and stopped["holder"] is None, "it left no lease behind"
+    assert stopped["units_done"] >= running["units_done"] and stopped["attempts"] == 1
     kept = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
     again = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert again.returncode == 0, again.stderr[-4000:]
     result = json.loads(again.stdout.splitlines()[-1])
     assert result["attempts"] == 2 and not result["already"]
+    done = status(str(report), "night")
+    assert (done["phase"], done["share_done"], done["attempts"]) == ("committed", 1.0, 2)
     assert kept.items() <= {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}.items()
     assert verify(str(report), "night")["faults"] == []
 

@@ -35,6 +35,9 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(
         config.SweepOptions, sweeping.run_sweep, ("archive",), "score what is new in an archive; resumes"
     ),
+    "status": Command(
+        config.StatusOptions, sweeping.run_status, ("report",), "where a sweep stands, from storage alone"
+    ),
     "verify": Command(
         config.VerifyOptions, sweeping.run_verify, ("report",), "prove from storage that a sweep is complete"
     ),

@@ -101,6 +101,14 @@ def run_verify(options: config.VerifyOptions, console: Console) -> Result:
     return (NEEDS_A_LOOK if found["faults"] else 0), {**found, "complete": not found["faults"]}
 
 
+def run_status(options: config.StatusOptions, console: Console) -> Result:
+    from vadray.sweep.status import status, told
+
+    found = status(options.report, options.sweep_id)
+    console.print(table(f"sweep {found['sweep_id']}", ["what", ""], told(found)))
+    return 0, found
+
+
 def run_compact(options: config.CompactOptions, console: Console) -> Result:
     from vadray.sweep.compact import compact
 

@@ -33,6 +33,7 @@ from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
 from vadray.sweep.plan_store import FrozenPlan
 from vadray.sweep.progress import Progress
 from vadray.sweep.scoring import score_units
+from vadray.sweep.status import record_scoring
 from vadray.sweep.units import FrameShape, frame_shape
 
 Say = Callable[[str], None]
@@ -191,7 +192,7 @@ def _drive(
         f"sweep {prepared.sweep_id}: {counts.get('objects', 0):,} objects, {counts.get('units', 0):,} units, "
         f"{counts.get('bytes', 0) / 1e6:,.1f} MB to read"
     )
-    _score(prepared, plan, say, progress)
+    _score(prepared, attempt, plan, say, progress)
     check()
     manifest = _manifest(prepared, plan)
     say("writing the tables")
@@ -214,18 +215,18 @@ def _scores_folder(prepared: Prepared) -> str:
     return storage.join(prepared.folder, "scores")
 
 
-def _score(prepared: Prepared, plan: FrozenPlan, say: Say, progress: Progress) -> None:
+def _score(prepared: Prepared, attempt: str, plan: FrozenPlan, say: Say, progress: Progress) -> None:
     options: SweepOptions = prepared.options
     while True:
         try:
-            return _score_rest(prepared, options, plan, say, progress)
+            return _score_rest(prepared, options, attempt, plan, say, progress)
         except ClusterShrunk as lost:
             say(f"{lost}; going on with what is left")
             options = options.model_copy(update={"actors": lost.actors, "gpus": lost.gpus})
 
 
 def _score_rest(
-    prepared: Prepared, options: SweepOptions, plan: FrozenPlan, say: Say, progress: Progress
+    prepared: Prepared, options: SweepOptions, attempt: str, plan: FrozenPlan, say: Say, progress: Progress
 ) -> None:
     """Scores what has no scores yet."""
     folder = _scores_folder(prepared)
@@ -233,6 +234,7 @@ def _score_rest(
     todo = plan.todo(done)
     if done.num_rows:
         say(f"{done.num_rows:,} units are scored already; {todo.num_rows:,} to go")
+    record_scoring(prepared.folder, attempt, done.num_rows)
     del done  # with a million units it counts
     total = plan.info["counts"].get("units", 0)
     with progress.scoring(total, total - todo.num_rows) as tell:

@@ -219,6 +219,33 @@ def require_conditions(folder: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A lease as it lies in storage: `holder`, `age_s` seconds since it was renewed, `lease_s` as its holder has it."""
+
+    holder: Holder
+    age_s: float
+    lease_s: float
+
+    def is_stale(self) -> bool:
+        """Whether the next driver would take it over."""
+        return self.holder.is_gone() or self.age_s > self.lease_s
+
+
+def standing(folder: str) -> Standing | None:
+    """The lease of a sweep; None where nobody holds it.
+
+    Args:
+        folder: `REPORT/_sweeps/<sweep_id>`.
+    """
+    uri = storage.join(folder, LEASE)
+    try:
+        holder, lease_s = _parsed(storage.read_bytes(uri), 0.0)
+        return Standing(holder, storage.age_s(uri), lease_s) if holder else None
+    except FileNotFoundError:
+        return None
+
+
 def _parsed(content: bytes, default_s: float) -> tuple[Holder | None, float]:
     """Holder and time of a lease; None where it was released or is no lease."""
     try:

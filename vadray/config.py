@@ -255,6 +255,18 @@ class ReportOptions(VerifyOptions):
     pass
 
 
+class DoctorOptions(ClusterOptions, LeaseOptions):
+    archive: str | None = Field(None, description="archive to try to read")
+    pattern: str | None = Field(None, description="where camera and time stand in its paths")
+    out: str | None = Field(None, description="report whose store is tried for conditional writes")
+    bundle: list[str] = Field(default_factory=list, description="bundles to open")
+
+    @field_validator("bundle", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return comma_separated(value)
+
+
 class StatusOptions(Options):
     report: str = Field(description="the report that the sweep writes")
     sweep_id: str | None = Field(None, description="default: the one that was begun, or gone on with, last")

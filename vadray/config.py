@@ -365,7 +365,11 @@ class DemoOptions(Options):
 
 
 class BenchOptions(Options):
-    name: Literal["resume"] = Field(description="resume: how soon a restarted sweep does useful work")
+    name: Literal["decode", "resume"] = Field(
+        description="decode: media to small frames, on one core; resume: how soon a restarted sweep does useful work"
+    )
+    data: str | None = Field(None, description="decode: a video of one's own, too")
+    rounds: int = Field(3, ge=1, description="decode: measured so often, by turns; the median counts")
     objects: int = Field(1_000_000, ge=1000, description="objects of the sweep that is restarted")
     done: float = Field(0.99, ge=0, lt=1, description="share of them that an earlier attempt has scored")
     unit_images: int = Field(1, ge=1, description="objects of a unit; 1 makes the most units")

@@ -62,6 +62,10 @@ def run_doctor(options: config.DoctorOptions, console: Console) -> Result:
 
 
 def run_bench(options: config.BenchOptions, console: Console) -> Result:
+    if options.name == "decode":
+        from vadray.bench.decode import bench_decode
+
+        return 0, bench_decode(options, say(console))
     from vadray.bench.resume import bench_resume
 
     return 0, bench_resume(options, say(console))

@@ -19,7 +19,9 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from vadray import storage
 from vadray.config import BenchOptions
+from vadray.errors import RequestError
 from vadray.media.decode import decode
+from vadray.media.probe import probe
 from vadray.media.request import DecodeRequest, Kind, Source
 
 HEIGHT = WIDTH = 256
@@ -37,7 +39,14 @@ def bench_decode(options: BenchOptions, say: Say) -> dict[str, Any]:
     """Frames per second of one core, by kind of media; and the CPU time that 1,000 hours of a camera take.
 
     With `data`, a video of one's own is measured too.
+
+    Raises:
+        RequestError: `data` is no video.
     """
+    if options.data is not None:
+        found = probe(Source(storage.absolute(options.data), "video"))
+        if found.error_type:
+            raise RequestError(f"data: expected a video, received {options.data} ({found.error})")
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

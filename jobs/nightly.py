@@ -6,6 +6,7 @@ the RayJob is that of the night: whoever asks for the same night again, a replac
 
 import argparse
 import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -113,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--job", default=os.environ.get("JOB_NAME"), help="the Job that this runs in")
     parser.add_argument("--poll-s", type=float, default=15.0)
     given = parser.parse_args(arguments)
+    # process 1 of a container ignores it otherwise; not 1, since the night has not failed
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     config.load_config()  # in a pod, that of its service account
     api, poll_s = client.CustomObjectsApi(), given.poll_s
     try:

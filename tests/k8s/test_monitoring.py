@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,18 @@ def test_a_wrong_one_does_not(wrong: str):
 
 @pytest.mark.parametrize("name", expressions())
 def test_every_metric_is_known_with_the_labels_it_is_asked_for(name: str):
-    text = expressions()[name]
-    asked = set(re.findall(r"\b((?:ray|kube)_[a-z_]+)\b(?!\s*\))(?=[{\[\s)<>=/]|$)", _without_grouping(text)))
-    assert asked, text
-    for metric in asked:
+    asked = list(selectors(promql_parser.parse(expressions()[name])))
+    assert asked
+    for metric, labels in asked:
         own = metric.removeprefix("ray_")
         assert own in GAUGES or own in _ray_gauges() or metric in KUBE_STATE_METRICS, metric
-    for metric, labels in GAUGES.items():
-        for matchers in re.findall(rf"ray_{metric}\{{([^}}]*)\}}", text):
-            assert set(re.findall(r"(\w+)=", matchers)) - {"namespace"} <= labels
+        if own in GAUGES:
+            assert labels - {"namespace"} <= GAUGES[own]
+
+
+def test_every_gauge_of_vadray_is_used():
+    asked = {metric for text in expressions().values() for metric, _ in selectors(promql_parser.parse(text))}
+    assert {f"ray_{gauge}" for gauge in GAUGES} <= asked
 
 
 def test_each_alert_says_what_it_means_and_leads_to_operations():
@@ -101,8 +105,14 @@ def test_each_panel_has_its_own_place_and_asks_something():
     assert len(set(places)) == len(panels) and all(panel["targets"] and panel["title"] for panel in panels)
 
 
-def _without_grouping(text: str) -> str:
-    return re.sub(r"\b(by|on|without|ignoring)\s*\([^)]*\)", "", text)
+def selectors(expression: Any) -> Iterator[tuple[str, set[str]]]:
+    """Each metric within an expression, and the labels it is asked for."""
+    if isinstance(expression, promql_parser.VectorSelector):
+        yield expression.name, {matcher.name for matcher in expression.matchers.matchers}
+    inner = [getattr(expression, name, None) for name in ("lhs", "rhs", "expr", "vector_selector")]
+    for each in [*inner, *(getattr(expression, "args", None) or [])]:
+        if each is not None:
+            yield from selectors(each)
 
 
 def _ray_gauges() -> set[str]:

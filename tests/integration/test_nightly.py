@@ -63,6 +63,7 @@ def test_the_commit_tells_until_when_each_camera_was_dealt_with(nights):
     cameras = tables.read_commit(str(nights[1]), "first")["cameras"]
     assert {camera: figures["captured_until"] for camera, figures in cameras.items()} == {
         "gate": "2026-11-20T00:00:00+00:00",
+        "line": "2026-11-20T00:00:00+00:00",
         "yard": "2026-11-10T00:00:00+00:00",
     }
     assert cameras["gate"]["objects"] == 2 and cameras["gate"]["frames"] > 0

@@ -11,7 +11,7 @@ from vadray.errors import UnreadableMedia
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.request import DecodedChunk, DecodeRequest, MemberInfo, Source
 
-TRIES = 2  # of a file whose decoder crashes
+TRIES = 3  # of a file whose decoder crashes, without a chunk more than the time before
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ class UnitDecoder:
         return empty_chunk(chunk, True, _frame_shape(request), members)
 
     def _decode_one(self, request: DecodeRequest) -> Iterator[DecodedChunk]:
-        info, next_chunk = MemberInfo(), 0
-        for tries_left in reversed(range(TRIES)):
+        info, next_chunk, crashes = MemberInfo(), 0, 0
+        while True:
+            before = next_chunk
             try:
                 for chunk in self._decoder.decode(request):
                     if chunk.chunk >= next_chunk:  # those before were given out by a decoder that has died
@@ -120,8 +121,10 @@ class UnitDecoder:
                         yield chunk
                 return
             except UnreadableMedia as error:
-                if error.error_type == "DecoderCrashed" and tries_left:
-                    continue  # it may have been killed for what another file did
+                # it may have been killed for what another file did; a file that crashes decoders does so at one place
+                crashes = 1 if next_chunk > before else crashes + 1
+                if error.error_type == "DecoderCrashed" and crashes < TRIES:
+                    continue
                 info = dataclasses.replace(
                     info,
                     status="partial" if info.frames else "quarantined",

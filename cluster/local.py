@@ -124,13 +124,15 @@ def run(options: argparse.Namespace) -> int:
     threading.Thread(target=watch, args=[options.lifeline], daemon=True).start()
     try:
         with running_ray_head(cpus=0) as head, contextlib.ExitStack() as nodes:
-            for _ in range(options.nodes):
+            say("the head is there")
+            for number in range(1, options.nodes + 1):
                 nodes.enter_context(WorkerNode(head, options.cpus))
+                say(f"node {number} of {options.nodes} is there")
             try:
                 if options.command is not None:
                     return run_command(options.command, head)
                 print("\n".join(exports(head)), flush=True)
-                say(f"{options.nodes} nodes; dashboard {head.dashboard}; Ctrl-C ends it")
+                say(f"dashboard {head.dashboard}; Ctrl-C ends it")
                 signal.pause()
             finally:
                 ignore_signals()

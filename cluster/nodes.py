@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -151,6 +152,9 @@ class WorkerNode:
             start_new_session=True,
         )
         said = ["it ended without a word"]
+        # `ray start` itself waits for its head without an end
+        overdue = threading.Timer(READY_TIMEOUT_S, self.kill)
+        overdue.start()
         try:
             for line in self._process.stdout:
                 said.append(line)
@@ -160,6 +164,8 @@ class WorkerNode:
             # interrupted while it joined: nobody else would end it
             self.kill()
             raise
+        finally:
+            overdue.cancel()
         return "".join(said[-40:])
 
     def kill(self) -> None:

@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         request_resources(num_cpus=options.cpus, bundles=[{"GPU": 1}] * options.gpus)
         if not await_nodes(wanted, ray.cluster_resources, options.wait_s):
             return NOT_THERE
+        say(f"the cluster has {options.cpus} CPUs and {options.gpus} GPUs or more")
         command = subprocess.Popen(options.command)
         return command.wait()
     except KeyboardInterrupt:
@@ -80,7 +81,9 @@ def await_nodes(wanted: dict[str, int], there, wait_s: float) -> bool:
 def missing(wanted: dict[str, int], there: dict[str, float]) -> str:
     """What lacks, in words; empty where nothing does."""
     lacking = {name: count - there.get(name, 0) for name, count in wanted.items()}
-    return " and ".join(f"{count:g} of {wanted[name]} {name}s" for name, count in lacking.items() if count > 0)
+    return " and ".join(
+        f"{count:g} of {wanted[name]} {name}s" for name, count in lacking.items() if count > 0
+    )
 
 
 def interrupt(number: int, frame: object) -> None:

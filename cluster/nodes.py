@@ -25,6 +25,7 @@ READY_TIMEOUT_S = 120
 LOOPBACK = "127.0.0.1"
 _STOP_TIMEOUT_S = 15
 _JOIN_ATTEMPTS = 2
+_STARTED = "Ray runtime started"
 # below the range of outgoing connections
 _PORTS = range(12_000, 22_000)
 # every port is given: another Ray on this machine holds the defaults, and a head whose agent cannot listen
@@ -158,7 +159,7 @@ class WorkerNode:
         try:
             for line in self._process.stdout:
                 said.append(line)
-                if "Ray runtime started" in line:
+                if _STARTED in line:
                     return ""
         except BaseException:
             # interrupted while it joined: nobody else would end it
@@ -245,7 +246,10 @@ def _is_free(port: int) -> bool:
 
 
 def _wait_until_ready(head: RayHead, process: psutil.Popen, log_path: Path) -> None:
-    """Until the jobs API answers, which comes last."""
+    """Until the head has joined its own cluster and the jobs API answers, of which either may be first.
+
+    A node that comes before the head has joined waits for it for minutes, and in vain.
+    """
     token = Path(head.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
     question = urllib.request.Request(
         f"{head.dashboard}/api/jobs/", headers={"Authorization": f"Bearer {token}"}
@@ -256,7 +260,8 @@ def _wait_until_ready(head: RayHead, process: psutil.Popen, log_path: Path) -> N
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with no_proxy.open(question, timeout=10):
-                return
+                if _STARTED in log_path.read_text(errors="replace"):
+                    return
         except OSError as error:
             answer = error
         time.sleep(0.5)

@@ -255,6 +255,18 @@ class ReportOptions(VerifyOptions):
     pass
 
 
+class DoctorOptions(ClusterOptions, LeaseOptions):
+    archive: str | None = Field(None, description="archive to try to read")
+    pattern: str | None = Field(None, description="where camera and time stand in its paths")
+    out: str | None = Field(None, description="report whose store is tried for conditional writes")
+    bundle: list[str] = Field(default_factory=list, description="bundles to open")
+
+    @field_validator("bundle", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return comma_separated(value)
+
+
 class StatusOptions(Options):
     report: str = Field(description="the report that the sweep writes")
     sweep_id: str | None = Field(None, description="default: the one that was begun, or gone on with, last")
@@ -353,7 +365,11 @@ class DemoOptions(Options):
 
 
 class BenchOptions(Options):
-    name: Literal["resume"] = Field(description="resume: how soon a restarted sweep does useful work")
+    name: Literal["decode", "resume"] = Field(
+        description="decode: media to small frames, on one core; resume: how soon a restarted sweep does useful work"
+    )
+    data: str | None = Field(None, description="decode: a video of one's own, too")
+    rounds: int = Field(3, ge=1, description="decode: measured so often, by turns; the median counts")
     objects: int = Field(1_000_000, ge=1000, description="objects of the sweep that is restarted")
     done: float = Field(0.99, ge=0, lt=1, description="share of them that an earlier attempt has scored")
     unit_images: int = Field(1, ge=1, description="objects of a unit; 1 makes the most units")

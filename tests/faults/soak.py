@@ -93,7 +93,7 @@ def soak(
                 if strike(fault, nodes, psutil.Process(driver.pid), node, place.server):
                     pending.pop(0)
                     injected.append(str(fault))
-                    killed = fault.kind == "driver"
+                    killed = killed or fault.kind == "driver"
             time.sleep(POLL_S)
         if driver.returncode in (0, 3):
             break

@@ -28,7 +28,9 @@ def place(archive, root: Path, camera: str, day: int, name: str = "0000") -> Non
 def nights(archive, bundles, tmp_path_factory):
     """A report whose first sweep took `gate` until the 20th, `yard` until the 10th, and a line of 70 pictures."""
     root = tmp_path_factory.mktemp("nights")
-    picture = next((archive.root / "test").rglob("*.png"))
+    picture = next(
+        path for path in sorted((archive.root / "test").rglob("*.*")) if path.suffix in (".png", ".jpg")
+    )
     line = root / "archive" / "camera=line" / "date=2026-11-20"
     line.mkdir(parents=True)
     for number in range(LINE):

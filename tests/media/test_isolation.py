@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -181,3 +182,30 @@ def test_it_runs_from_a_script_without_main_guard_and_dies_with_it(make_video, t
     with contextlib.suppress(psutil.NoSuchProcess):
         child.wait(10)
     assert not psutil.pid_exists(pid) or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_that_is_killed_while_it_starts_is_started_again(make_video):
+    request = request_for(make_video("a.mp4"))
+    killed = []
+
+    def kill_the_first() -> None:
+        while not killed:
+            for process in psutil.Process().children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if "vadray.media.child" in process.cmdline():
+                        process.kill()
+                        killed.append(process.pid)
+
+    with IsolatedDecoder() as decoder:
+        # in the child's first moments: its imports take longer than it takes to find it
+        killer = threading.Thread(target=kill_the_first)
+        killer.start()
+        frames = scored(list(decoder.decode(request)))
+        killer.join()
+        assert len(frames) == 90 and decoder.pid not in killed
+
+
+def test_where_no_child_starts_that_is_said(make_video, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with IsolatedDecoder() as decoder, pytest.raises(RuntimeError, match="cannot be started"):
+        list(decoder.decode(request_for(make_video("a.mp4"))))

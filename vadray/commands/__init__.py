@@ -57,6 +57,9 @@ COMMANDS: dict[str, Command] = {
         ("report",),
         "small files of a report into large ones; retention",
     ),
+    "doctor": Command(
+        config.DoctorOptions, trying.run_doctor, ("archive",), "what will work here, and what to change"
+    ),
     "bench": Command(config.BenchOptions, trying.run_bench, ("name",), "measure; prints JSON"),
     "models": Command(config.ModelsOptions, trying.run_models, (), "the detectors there are"),
 }

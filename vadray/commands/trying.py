@@ -8,7 +8,7 @@ from rich.console import Console
 
 from vadray import config, storage
 from vadray.commands.command import Result, cluster, say, table
-from vadray.commands.sweeping import run_sweep
+from vadray.commands.sweeping import NEEDS_A_LOOK, run_sweep
 from vadray.commands.training import run_train
 from vadray.errors import RequestError
 
@@ -44,7 +44,28 @@ def run_synth(options: config.SynthOptions, console: Console) -> Result:
     }
 
 
+def run_doctor(options: config.DoctorOptions, console: Console) -> Result:
+    from vadray.doctor.finding import ORDER
+    from vadray.sweep.doctor import examine, result
+
+    with cluster():
+        found = examine(options, say(console))
+    for where, findings in found.items():
+        if findings:
+            rows = [
+                [one.level, one.what, f"{one.found}\n→ {one.advice}" if one.advice else one.found]
+                for one in sorted(findings, key=lambda one: ORDER.index(one.level))
+            ]
+            console.print(table(where, ["", "what", "found"], rows))
+    told = result(found)
+    return (NEEDS_A_LOOK if told["level"] == "fault" else 0), told
+
+
 def run_bench(options: config.BenchOptions, console: Console) -> Result:
+    if options.name == "decode":
+        from vadray.bench.decode import bench_decode
+
+        return 0, bench_decode(options, say(console))
     from vadray.bench.resume import bench_resume
 
     return 0, bench_resume(options, say(console))

@@ -289,10 +289,10 @@ class FeatureDensity(Detector):
             owners.append(np.full(drawn, of[number]))
         owner = np.concatenate(owners)[memory.fit(np.concatenate(candidates), random)]
         distances = []
-        for number, picture in enumerate(pictures):
+        all_codes = (codes for block in self._each(self.encode, pictures) for codes in np.asarray(block))
+        for number, codes in enumerate(all_codes):
             own = owner == of[number] if of.max() > 0 else np.zeros(len(owner), bool)
-            codes = self.encode(self.prepare(picture[None]))
-            distances.append(np.asarray(memory(codes, np.where(own, FAR, 0.0).astype(np.float32))))
+            distances.append(np.asarray(memory(codes[None], np.where(own, FAR, 0.0).astype(np.float32))))
         return np.concatenate(distances)
 
     def _each(self, function: Any, pictures: np.ndarray) -> Iterator[Any]:

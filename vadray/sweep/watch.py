@@ -39,7 +39,7 @@ class Watch:
 
     def __init__(self, size: Pools, options: ClusterOptions, say: Say):
         self._size, self._options, self._say = size, options, say
-        self._cpus = ray.cluster_resources().get("CPU", 0.0)
+        self._cpus = self._cpus_then = ray.cluster_resources().get("CPU", 0.0)
         self._heard = self._said = time.monotonic()
         self._verdict: VadrayError | None = None
         self._over = threading.Event()
@@ -72,7 +72,14 @@ class Watch:
                 signal.pthread_kill(threading.main_thread().ident or 0, SIGNAL)
                 return
 
+    def _tell_of_loss(self) -> None:
+        """Says that CPUs are gone, though results may still come."""
+        then, self._cpus_then = self._cpus_then, ray.cluster_resources().get("CPU", 0.0)
+        if self._cpus_then < then:
+            self._say(f"the cluster had {then:g} CPUs and has {self._cpus_then:g}")
+
     def _look(self) -> VadrayError | None:
+        self._tell_of_loss()
         now = time.monotonic()
         quiet = now - self._heard
         if quiet < PATIENCE_S:

@@ -1,10 +1,21 @@
 """The options of every command, typed."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+
+def comma_separated(value: Any) -> Any:
+    """A list from `a,b` or from one value."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")]
+    return value if isinstance(value, list) else [value]
+
+
+_Item = TypeVar("_Item")
+Listed = Annotated[list[_Item], BeforeValidator(comma_separated)]  # of options that take `a,b` too
 
 
 class Options(BaseModel):
@@ -41,7 +52,7 @@ class ArchiveOptions(Options):
     clips: bool = Field(
         True, description="folders of numbered pictures are clips when a video detector is used"
     )
-    cameras: list[str] = Field(
+    cameras: Listed[str] = Field(
         default_factory=list, description="only objects of cameras that one of these globs fits; default: all"
     )
     since: str | None = Field(
@@ -50,11 +61,6 @@ class ArchiveOptions(Options):
     until: str | None = Field(
         None, description="only objects captured (or else modified) before this ISO time, UTC"
     )
-
-    @field_validator("cameras", mode="before")
-    @classmethod
-    def _several(cls, value: Any) -> Any:
-        return comma_separated(value)
 
 
 class ClusterOptions(Options):
@@ -259,12 +265,7 @@ class DoctorOptions(ClusterOptions, LeaseOptions):
     archive: str | None = Field(None, description="archive to try to read")
     pattern: str | None = Field(None, description="where camera and time stand in its paths")
     out: str | None = Field(None, description="report whose store is tried for conditional writes")
-    bundle: list[str] = Field(default_factory=list, description="bundles to open")
-
-    @field_validator("bundle", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return comma_separated(value)
+    bundle: Listed[str] = Field(default_factory=list, description="bundles to open")
 
 
 class StatusOptions(Options):
@@ -295,7 +296,7 @@ class EvaluateOptions(ClusterOptions, UnitOptions):
     )
     out: str | None = Field(None, description="folder for evaluation.json, evaluation.md and plots")
     pattern: str | None = Field(None, description="where camera and time stand in paths")
-    compare: list[str] = Field(
+    compare: Listed[str] = Field(
         default_factory=list,
         description="bundles to compare with, or names of detectors, which are trained on the set's normal half",
     )
@@ -313,18 +314,13 @@ class EvaluateOptions(ClusterOptions, UnitOptions):
     robustness_objects: int | None = Field(
         None, ge=1, description="labelled videos or images that robustness is studied on; default: all"
     )
-    seeds: list[int] = Field(
+    seeds: Listed[int] = Field(
         default_factory=lambda: [0], min_length=1, description="trainings of each detector in a comparison"
     )
     training: dict[str, dict[str, Any]] = Field(
         default_factory=dict,
         description="options of `train` in a comparison, by detector, or all: {stae: {epochs: 20}}",
     )
-
-    @field_validator("compare", "seeds", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return comma_separated(value)
 
 
 class PaperOptions(ClusterOptions, UnitOptions):
@@ -334,7 +330,7 @@ class PaperOptions(ClusterOptions, UnitOptions):
         1.0, gt=0, le=1, description="share of the paper's 10,000 images and 50 videos to make"
     )
     seed: int = Field(0, description="of data, split and training")
-    detectors: list[str] = Field(
+    detectors: Listed[str] = Field(
         default_factory=lambda: ["stae", "std", "stcen", "amae", "conv_ae", "vae", "dense_ae"],
         min_length=1,
         description="what is compared",
@@ -346,11 +342,6 @@ class PaperOptions(ClusterOptions, UnitOptions):
     training: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="further options of `train`, by detector, or all"
     )
-
-    @field_validator("detectors", mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return comma_separated(value)
 
 
 class SynthOptions(Options):
@@ -378,10 +369,3 @@ class BenchOptions(Options):
 
 class ModelsOptions(Options):
     pass
-
-
-def comma_separated(value: Any) -> Any:
-    """A list from `a,b` or from one value."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",")]
-    return value if isinstance(value, list) else [value]

@@ -49,6 +49,18 @@ def test_written_bytes_come_back_and_are_replaced(root):
         storage.open_read(uri).read()
 
 
+def test_a_folder_is_deleted_with_all_that_is_in_it_and_nothing_beside_it(root):
+    folder = storage.join(root, "run")
+    for name in ("a", "deep/er/b", ".hidden/c", "_sweeps/d", *ODD_NAMES):
+        storage.write_bytes(storage.join(folder, name), b"x")
+    storage.write_bytes(storage.join(root, "run-2/a"), b"x")
+    assert storage.exists(folder)
+    storage.delete_folder(folder)
+    storage.delete_folder(folder)
+    assert not storage.exists(folder)
+    assert names(root) == ["run-2/a"]
+
+
 def test_odd_names_survive(root):
     for name in ODD_NAMES:
         storage.write_bytes(storage.join(root, name), name.encode())

@@ -106,7 +106,7 @@ def change_of(table: str, group: Sequence[TableFile], added: TableFile | None) -
 def carry_out(report_uri: str, sweep_id: str, change: Change) -> None:
     """Puts a recorded change into the table's Delta log, in one commit, and deletes what it removed; repeatable."""
     if change.table == files.SCORES:
-        _delete_folder(storage.join(report_uri, tables.SWEEPS, sweep_id, files.SCORES))
+        storage.delete_folder(tables.sweep_folder(report_uri, sweep_id, files.SCORES))
         return
     logged = delta_log.logged_files(report_uri, change.table, sweep_id)
     if logged & set(change.removed):
@@ -123,9 +123,3 @@ def delete_leftovers(report_uri: str, sweep_id: str, table: str, standing: Seque
         found = _NAME.fullmatch(path.rpartition("/")[2])
         if found is not None and found["last"]:
             storage.delete(storage.join(report_uri, table, path))
-
-
-def _delete_folder(uri: str) -> None:
-    filesystem, path = storage.filesystem(uri)
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)

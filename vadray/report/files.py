@@ -44,7 +44,7 @@ class Change:
 
 def changes(report_uri: str, sweep_id: str) -> list[Change]:
     """All changes since the commit, in order."""
-    folder = _folder(report_uri, sweep_id)
+    folder = tables.sweep_folder(report_uri, sweep_id, CHANGES)
     found = [
         json.loads(storage.read_bytes(storage.join(folder, name)))
         for name in sorted(storage.list_names(folder))
@@ -54,8 +54,8 @@ def changes(report_uri: str, sweep_id: str) -> list[Change]:
 
 def record(report_uri: str, sweep_id: str, change: Change) -> None:
     """Makes a change count; its files are put in place and taken away afterwards, by the one that holds the lease."""
-    number = len(list(storage.list_names(_folder(report_uri, sweep_id))))
-    uri = storage.join(_folder(report_uri, sweep_id), f"{number:05d}.json")
+    number = len(list(storage.list_names(tables.sweep_folder(report_uri, sweep_id, CHANGES))))
+    uri = storage.join(tables.sweep_folder(report_uri, sweep_id, CHANGES), f"{number:05d}.json")
     if not storage.create_bytes(uri, json.dumps(asdict(change), indent=1).encode()):
         raise RuntimeError(
             f"{uri}: another compaction of this report runs, though one alone may hold its lease"
@@ -84,7 +84,3 @@ def current(commit: dict[str, Any], since: Sequence[Change]) -> dict[str, list[T
 def dropped(since: Sequence[Change]) -> dict[str, str]:
     """What retention has dropped, `frames` or `scores`, and when."""
     return {change.table: change.at for change in since if change.added is None}
-
-
-def _folder(report_uri: str, sweep_id: str) -> str:
-    return storage.join(report_uri, tables.SWEEPS, sweep_id, CHANGES)

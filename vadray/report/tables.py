@@ -140,9 +140,14 @@ def read_table(report_uri: str, table: str, sweep_id: str, columns: Sequence[str
     return pa.Table.from_batches(batches, batches[0].schema if batches else schema)
 
 
+def sweep_folder(report_uri: str, sweep_id: str, *names: str) -> str:
+    """Where a sweep keeps its plan, scores and the like, or `names` in there."""
+    return storage.join(report_uri, SWEEPS, sweep_id, *names)
+
+
 def commit_uri(report_uri: str, sweep_id: str) -> str:
     """Where the sweep's `commit.json` lies once it is committed."""
-    return storage.join(report_uri, SWEEPS, sweep_id, COMMIT)
+    return sweep_folder(report_uri, sweep_id, COMMIT)
 
 
 def read_commit(report_uri: str, sweep_id: str) -> dict[str, Any] | None:

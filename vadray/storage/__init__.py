@@ -150,6 +150,16 @@ def delete(uri: str) -> None:
     _backend(uri).delete(uri)
 
 
+def delete_folder(uri: str) -> None:
+    """Deletes every object below a URI, hidden ones too; a folder that is not there is no error.
+
+    Raises:
+        VadrayError: The store kept some.
+    """
+    uri = absolute(uri)
+    _backend(uri).delete_folder(uri)
+
+
 def upload(local_path: str, uri: str) -> None:
     """Copies a local file to a URI atomically, streaming (multipart on S3); replaces what is there."""
     uri = absolute(uri)

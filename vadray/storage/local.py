@@ -207,6 +207,11 @@ def delete(uri: str) -> None:
             os.unlink(path)
 
 
+def delete_folder(uri: str) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(uri)
+
+
 def upload(local_path: str, uri: str) -> None:
     with open(local_path, "rb") as source:
         _replace(uri, source)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 
-from vadray.errors import RequestError
+from vadray.errors import RequestError, VadrayError
 from vadray.storage import s3_client, s3_reading
 from vadray.storage.s3_client import (
     CONDITION_FAILED,
@@ -159,6 +159,21 @@ def delete(uri: str) -> None:
     bucket, key = bucket_and_key(uri)
     with explained(uri):
         client().delete_object(Bucket=bucket, Key=key)
+
+
+def delete_folder(uri: str) -> None:
+    bucket, key = bucket_and_key(uri)
+    with explained(uri):
+        pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{key}/")
+        for page in pages:  # as many as one request deletes
+            keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
+            if not keys:
+                continue
+            answer = client().delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            if kept := answer.get("Errors"):
+                raise VadrayError(
+                    f"{uri}: {len(kept)} objects were not deleted, the first of them {kept[0]['Key']} ({kept[0]['Code']})"
+                )
 
 
 def upload(local_path: str, uri: str) -> None:

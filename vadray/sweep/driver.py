@@ -111,7 +111,7 @@ def prepare(options: SweepOptions) -> Prepared:
     report = storage.absolute(options.out)
     tables.check_names(report, sweep_id)
     shapes = [frame_shape(bundle, options.unit_frames, options.clip_fps) for bundle in bundles]
-    return Prepared(options, bundles, shapes, sweep_id, report, storage.join(report, tables.SWEEPS, sweep_id))
+    return Prepared(options, bundles, shapes, sweep_id, report, tables.sweep_folder(report, sweep_id))
 
 
 def plan_rows(prepared: Prepared, skipped: Counter[str]):

@@ -31,12 +31,12 @@ def status(report: str, sweep_id: str | None) -> dict[str, Any]:
     """
     report = storage.absolute(report)
     sweep_id = sweep_id or _newest(report)
-    attempts = sorted(storage.list_names(_folder(report, sweep_id, ATTEMPTS))) if sweep_id else []
+    attempts = sorted(storage.list_names(tables.sweep_folder(report, sweep_id, ATTEMPTS))) if sweep_id else []
     if sweep_id is None or not attempts:
         wanted = f" {sweep_id}" if sweep_id else ""
         raise RequestError(f"report {report}: expected a sweep{wanted} that was begun, found none")
     commit = tables.read_commit(report, sweep_id)
-    first = json.loads(storage.read_bytes(_folder(report, sweep_id, ATTEMPTS, attempts[0])))
+    first = json.loads(storage.read_bytes(tables.sweep_folder(report, sweep_id, ATTEMPTS, attempts[0])))
     known = {
         "sweep_id": sweep_id,
         "attempts": len(attempts),
@@ -48,7 +48,7 @@ def status(report: str, sweep_id: str | None) -> dict[str, Any]:
         done = {"objects": counts["objects"], "units": counts["units"], "units_done": counts["units"]}
         idle = {"units_per_hour": None, "left_s": 0, "holder": None, "heard_of_s_ago": None, "running": False}
         return {**known, "phase": "committed", **done, "share_done": 1.0, **idle}
-    holder = lease.standing(_folder(report, sweep_id))
+    holder = lease.standing(tables.sweep_folder(report, sweep_id))
     held = {
         "holder": str(holder.holder) if holder else None,
         "heard_of_s_ago": round(holder.age_s, 1) if holder else None,
@@ -61,7 +61,7 @@ def _newest(report: str) -> str | None:
     """The sweep whose last attempt is the newest: names of attempts begin with their time."""
     found = []
     for sweep_id in storage.list_names(storage.join(report, tables.SWEEPS)):
-        attempts = sorted(storage.list_names(_folder(report, sweep_id, ATTEMPTS)))
+        attempts = sorted(storage.list_names(tables.sweep_folder(report, sweep_id, ATTEMPTS)))
         if attempts:
             found.append((attempts[-1], sweep_id))
     return max(found)[1] if found else None
@@ -69,18 +69,18 @@ def _newest(report: str) -> str | None:
 
 def _unfinished(report: str, sweep_id: str, last_attempt: str) -> dict[str, Any]:
     unknown = dict.fromkeys(("objects", "units", "units_done", "share_done", "units_per_hour", "left_s"))
-    plan = plan_store.load(_folder(report, sweep_id))
+    plan = plan_store.load(tables.sweep_folder(report, sweep_id))
     if plan is None:
         return {**unknown, "phase": "planning"}
     counts = {name: plan.info["counts"].get(name, 0) for name in ("objects", "units")}
-    if storage.exists(_folder(report, sweep_id, MANIFEST)):
+    if storage.exists(tables.sweep_folder(report, sweep_id, MANIFEST)):
         partition = storage.join(report, "objects", f"{PARTITION}={sweep_id}")
         parts = len([name for name in storage.list_names(partition) if name.endswith(".parquet")])
         done = {"units_done": counts["units"], "share_done": 1.0}
         return {
             **unknown, **counts, **done, "phase": "finalising", "parts": len(plan.parts), "parts_done": parts,
         }  # fmt: skip
-    units_done = scores.complete_units(_folder(report, sweep_id, "scores")).num_rows
+    units_done = scores.complete_units(tables.sweep_folder(report, sweep_id, "scores")).num_rows
     per_hour = _units_per_hour(report, sweep_id, last_attempt, units_done)
     left = counts["units"] - units_done
     return {
@@ -94,7 +94,7 @@ def _unfinished(report: str, sweep_id: str, last_attempt: str) -> dict[str, Any]
 
 
 def _units_per_hour(report: str, sweep_id: str, attempt: str, units_done: int) -> float | None:
-    uri = _folder(report, sweep_id, PROGRESS, attempt)
+    uri = tables.sweep_folder(report, sweep_id, PROGRESS, attempt)
     try:
         before = json.loads(storage.read_bytes(uri))["units_done"]
         hours = storage.age_s(uri) / 3600
@@ -134,7 +134,3 @@ def record_scoring(folder: str, attempt: str, units_done: int) -> None:
     """
     content = {"attempt": attempt, "units_done": units_done, "at": datetime.now(UTC).isoformat()}
     storage.create_bytes(storage.join(folder, PROGRESS, f"{attempt}.json"), json.dumps(content).encode())
-
-
-def _folder(report: str, sweep_id: str, *names: str) -> str:
-    return storage.join(report, tables.SWEEPS, sweep_id, *names)

@@ -35,7 +35,7 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
     if commit.get("sweep_id") != sweep_id or not {"files", "counts"} <= commit.keys():
         fault = f"{tables.COMMIT}: expected that of {sweep_id}, received that of {commit.get('sweep_id')}"
         return {"sweep_id": sweep_id, "faults": [fault]}
-    folder = storage.join(report, tables.SWEEPS, sweep_id)
+    folder = tables.sweep_folder(report, sweep_id)
     since = files.changes(report, sweep_id)
     dropped = files.dropped(since)
     faults = _files(report, sweep_id, commit, since)

@@ -14,7 +14,6 @@ from vadray.detectors.base import Detector
 from vadray.training.calibrate import fit_calibration, score_footage
 from vadray.training.normal import fit_normal, needs_fit
 from vadray.training.prepare import Prepared
-from vadray.training.run import forget
 from vadray.training.start import Start, against_start
 
 Say = Callable[[str], None]
@@ -94,7 +93,7 @@ def finish(
             f"{compared['flagged_before']:.2%} at {compared['threshold_before']:.6g}"
         )
     bundle = recalibrate(candidate, calibration, options.out, {}, options.overwrite)
-    forget(place)
+    storage.delete_folder(place)
     return Trained(
         bundle,
         {

@@ -34,7 +34,6 @@ from vadray.training.curves import loss_curves
 from vadray.training.error_maps import labelled_videos, look
 from vadray.training.finish import Trained
 from vadray.training.recognition import RecognitionSettings, balanced_split, fit_recogniser
-from vadray.training.run import forget
 
 Say = Callable[[str], None]
 STEPS = 25  # of an epoch
@@ -152,7 +151,7 @@ def train_recognition(options: TrainOptions, say: Say) -> Trained:
             {LEARNED: learned.to_json().encode()},
         )
     finally:
-        forget(candidate.uri)
+        storage.delete_folder(candidate.uri)
     return Trained(
         bundle,
         {

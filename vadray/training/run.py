@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -183,11 +182,3 @@ def run_place(
     out = storage.absolute(options.out)
     folder, name = os.path.split(out)
     return storage.join(folder, f".{name}.{kind}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}")
-
-
-def forget(place: str) -> None:
-    if storage.is_s3(place):
-        for entry in list(storage.list_objects(place)):
-            storage.delete(entry.uri)
-    else:
-        shutil.rmtree(place)

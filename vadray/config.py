@@ -356,15 +356,29 @@ class DemoOptions(Options):
 
 
 class BenchOptions(Options):
-    name: Literal["decode", "resume"] = Field(
-        description="decode: media to small frames, on one core; resume: how soon a restarted sweep does useful work"
+    name: Literal["decode", "resume", "scale", "score", "sweep"] = Field(
+        description="decode: media to small frames, on one core; resume: how soon a restarted sweep does useful work; "
+        "scale: planning many objects, and a simulated cluster; score: detectors on this machine's device; sweep: scoring on Ray "
+        "against plain processes and a plain loop"
     )
     data: str | None = Field(None, description="decode: a video of one's own, too")
-    rounds: int = Field(3, ge=1, description="decode: measured so often, by turns; the median counts")
-    objects: int = Field(1_000_000, ge=1000, description="objects of the sweep that is restarted")
-    done: float = Field(0.99, ge=0, lt=1, description="share of them that an earlier attempt has scored")
-    unit_images: int = Field(1, ge=1, description="objects of a unit; 1 makes the most units")
-    out: str | None = Field(None, description="folder or s3:// prefix for it; default: a temporary folder")
+    rounds: int = Field(3, ge=1, description="measured so often, by turns; the median counts")
+    objects: int = Field(1_000_000, ge=1000, description="resume, scale: objects of the sweep")
+    detectors: Listed[str] = Field(
+        default_factory=list, description="score: which; default: all that need no fitting"
+    )
+    done: float = Field(
+        0.99, ge=0, lt=1, description="resume: share of them that an earlier attempt has scored"
+    )
+    unit_images: int = Field(1, ge=1, description="resume, scale: objects of a unit; 1 makes the most units")
+    gpu_frames_per_s: Listed[float] = Field(
+        default_factory=lambda: [5000.0], min_length=1, description="scale: what a GPU is taken to score"
+    )
+    cpu_hour: float = Field(0.04, ge=0, description="scale: price of a CPU for an hour")
+    gpu_hour: float = Field(2.0, ge=0, description="scale: price of a GPU for an hour")
+    out: str | None = Field(
+        None, description="resume, scale: folder or s3:// prefix for the objects; default: a temporary folder"
+    )
 
 
 class ModelsOptions(Options):

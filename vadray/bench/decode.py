@@ -8,7 +8,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vadray import storage
+from vadray.bench import specimens
 from vadray.config import BenchOptions
 from vadray.errors import RequestError
 from vadray.media.decode import decode
@@ -25,7 +25,7 @@ from vadray.media.probe import probe
 from vadray.media.request import DecodeRequest, Kind, Source
 
 HEIGHT = WIDTH = 256
-FPS, VIDEO_FRAMES, SCENES = 25, 250, 25
+VIDEO_FRAMES = 250
 PICTURES = 40
 VIDEO_SIZES = ((360, 640), (1080, 1920))
 PICTURE_SIDES = (512, 2048)
@@ -57,41 +57,25 @@ def bench_decode(options: BenchOptions, say: Say) -> dict[str, Any]:
         cv2.setNumThreads(threads)
 
 
+def frames_per_cpu_s(kind: Kind, uris: list[str]) -> float:
+    """What our path decodes on one CPU."""
+    begun = time.process_time()
+    return _ours(kind)(uris) / (time.process_time() - begun)
+
+
 def _specimens(folder: Path, data: str | None, say: Say) -> Iterator[tuple[str, tuple[Kind, list[str]]]]:
     say("making specimens")
     for height, width in VIDEO_SIZES:
         path = folder / f"{height}.mp4"
-        _write_video(path, height, width)
+        specimens.write_video(path, height, width, VIDEO_FRAMES)
         yield f"h264_{width}x{height}", ("video", [str(path)])
     for side in PICTURE_SIDES:
         paths = [folder / f"{side}-{number}.jpg" for number in range(PICTURES)]
         for number, path in enumerate(paths):
-            cv2.imwrite(str(path), _scene(side, side, number), [cv2.IMWRITE_JPEG_QUALITY, 90])
+            specimens.write_picture(path, side, number)
         yield f"jpeg_{side}x{side}", ("image", [str(path) for path in paths])
     if data is not None:
         yield storage.name(data), ("video", [storage.absolute(data)])
-
-
-def _scene(height: int, width: int, number: int) -> np.ndarray:
-    """A grainy picture of something that moves: uint8 `[height, width, 3]`."""
-    random = np.random.default_rng(number)
-    rows, columns = np.mgrid[0:height, 0:width]
-    still = 96 + 48 * np.sin(rows / 17.0) + 32 * np.cos(columns / 23.0)
-    moving = 64 * np.exp(-(((rows - height / 2) / 40) ** 2) - ((columns - 9 * number % width) / 60) ** 2)
-    grain = random.normal(0, 4, (height, width))
-    return np.repeat(np.clip(still + moving + grain, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _write_video(path: Path, height: int, width: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream("libx264", rate=Fraction(FPS)))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "23"}
-        scenes = [_scene(height, width, number) for number in range(SCENES)]
-        for number in range(VIDEO_FRAMES):
-            frame = av.VideoFrame.from_ndarray(scenes[number % SCENES], format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def _measured(name: str, kind: Kind, uris: list[str], rounds: int, say: Say) -> dict[str, Any]:
@@ -116,7 +100,7 @@ def _measured(name: str, kind: Kind, uris: list[str], rounds: int, say: Say) -> 
             ours / other for ours, other in zip(times["ours"], times[which], strict=True)
         ), 3)  # fmt: skip
     if kind == "video":
-        found["cpu_hours_per_1000_camera_hours"] = round(CAMERA_HOURS * FPS / rate["ours"], 1)
+        found["cpu_hours_per_1000_camera_hours"] = round(CAMERA_HOURS * specimens.FPS / rate["ours"], 1)
     return found
 
 

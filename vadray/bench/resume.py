@@ -4,7 +4,6 @@ The plan and the names of the score files are made up; what is measured is the r
 to the first new score file, once with many objects and once with a hundred.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,6 +23,7 @@ from vadray import storage
 from vadray.archive.objects import ArchiveObject
 from vadray.archive.plan import BundlePlan, Probed, plan_units
 from vadray.archive.routing import Route
+from vadray.bench import specimens
 from vadray.bundle import write_bundle
 from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.config import BenchOptions, SweepOptions
@@ -96,7 +95,9 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
             yield row
 
     plan_store.freeze(prepared.folder, "bench", rows(), prepared.settings)
-    _touch(storage.join(prepared.folder, "scores"), done)
+    names = (scores.file_name(unit_id, 0, True) for unit_id in done)
+    # without content: a restart reads their names alone
+    specimens.touch(storage.join(prepared.folder, "scores"), names)
     say(f"restarting: {len(done):,} units are scored, {len(todo):,} are left")
     return _first_score(
         [f"{key}={value}" for key, value in {**request, "bundle": bundle}.items()], prepared.folder, todo
@@ -125,18 +126,6 @@ def _objects(archive: str, count: int, left: int) -> Iterator[ArchiveObject]:
 
 def _name(archive: str, number: int) -> str:
     return storage.join(archive, f"camera={number % 1000:03}", f"{number:09}.png")
-
-
-def _touch(folder: str, unit_ids: list[str]) -> None:
-    """Score files without content: a restart reads their names alone."""
-    names = [scores.file_name(unit_id, 0, True) for unit_id in unit_ids]
-    if storage.is_s3(folder):
-        with ThreadPoolExecutor(32) as pool:
-            list(pool.map(lambda name: storage.write_bytes(storage.join(folder, name), b""), names))
-        return
-    os.makedirs(folder, exist_ok=True)
-    for name in names:
-        Path(folder, name).touch()
 
 
 def _first_score(arguments: list[str], folder: str, todo: list[str]) -> Start:

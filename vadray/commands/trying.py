@@ -62,13 +62,10 @@ def run_doctor(options: config.DoctorOptions, console: Console) -> Result:
 
 
 def run_bench(options: config.BenchOptions, console: Console) -> Result:
-    if options.name == "decode":
-        from vadray.bench.decode import bench_decode
+    from importlib import import_module
 
-        return 0, bench_decode(options, say(console))
-    from vadray.bench.resume import bench_resume
-
-    return 0, bench_resume(options, say(console))
+    bench = getattr(import_module(f"vadray.bench.{options.name}"), f"bench_{options.name}")
+    return 0, bench(options, say(console))
 
 
 def run_models(options: config.ModelsOptions, console: Console) -> Result:

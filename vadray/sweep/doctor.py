@@ -65,7 +65,11 @@ def _cluster(options: DoctorOptions) -> tuple[Pools | None, list[Finding]]:
         )
         findings.append(Finding("authentication", "warning", "Ray takes commands from anyone", advice))
     else:
-        said = "Ray asks for a token; its ports are open on every interface, /metrics without it"
+        tls = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
+        said = (
+            f"Ray asks for a token, {'with' if tls else 'without'} TLS between nodes; its ports are open on every "
+            "interface, /metrics without the token"
+        )
         findings.append(Finding("authentication", "ok", said))
     return size, findings
 

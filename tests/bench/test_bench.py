@@ -67,7 +67,7 @@ def test_sweep_and_score_compare_with_what_is_usually_written(monkeypatch, capsy
     assert main(["bench", "sweep", "rounds=1"]) == 0
     found = result(capsys)
     assert (found["video"]["frames"], found["image"]["frames"]) == (1000, 200)
-    assert all(0 < kind["of_ideal"] and 0 < kind["over_plain"] for kind in found.values())
+    assert all(kind["of_ideal"] > 0 and kind["over_plain"] > 0 for kind in found.values())
     assert main(["bench", "score", "rounds=1", "detectors=conv_ae,frame_difference"]) == 0
     found = result(capsys)["detectors"]
     assert found["conv_ae"]["over_naive"] > 0 and "over_naive" not in found["frame_difference"]

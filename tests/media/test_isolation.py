@@ -17,6 +17,7 @@ import pytest
 
 from tests.media.conftest import column, decode_all, request_for, scored
 from vadray.errors import UnreadableMedia
+from vadray.media import isolation
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.probe import probe
 from vadray.media.request import DecodeRequest, Source
@@ -184,25 +185,47 @@ def test_it_runs_from_a_script_without_main_guard_and_dies_with_it(make_video, t
     assert not psutil.pid_exists(pid) or child.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_child_that_is_killed_while_it_starts_is_started_again(make_video):
-    request = request_for(make_video("a.mp4"))
-    killed = []
+@contextlib.contextmanager
+def killing_children(enough):
+    """Kills decoders in their first moments, until `enough` of those that were killed."""
+    killed: set[int] = set()
+    over = threading.Event()
 
-    def kill_the_first() -> None:
-        while not killed:
+    def kill() -> None:
+        while not over.is_set() and not enough(killed):
             for process in psutil.Process().children():
                 with contextlib.suppress(psutil.NoSuchProcess):
+                    # its imports take longer than it takes to find it
                     if "vadray.media.child" in process.cmdline():
                         process.kill()
-                        killed.append(process.pid)
+                        killed.add(process.pid)
 
-    with IsolatedDecoder() as decoder:
-        # in the child's first moments: its imports take longer than it takes to find it
-        killer = threading.Thread(target=kill_the_first)
-        killer.start()
-        frames = scored(list(decoder.decode(request)))
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        over.set()
         killer.join()
-        assert len(frames) == 90 and decoder.pid not in killed
+
+
+def test_a_child_that_is_killed_while_it_starts_is_started_again(make_video):
+    request = request_for(make_video("a.mp4"))
+
+    with killing_children(lambda killed: len(killed) == 5) as killed, IsolatedDecoder() as decoder:
+        frames = scored(list(decoder.decode(request)))
+        assert len(killed) == 5 and len(frames) == 90 and decoder.pid not in killed
+
+
+def test_where_every_child_is_killed_that_is_said(make_video, monkeypatch):
+    monkeypatch.setattr(isolation, "STARTING_S", 2.0)
+    with (
+        killing_children(lambda killed: False) as killed,
+        IsolatedDecoder() as decoder,
+        pytest.raises(RuntimeError, match="cannot be started: .* SIGKILL"),
+    ):
+        list(decoder.decode(request_for(make_video("a.mp4"))))
+    assert len(killed) > 1
 
 
 def test_where_no_child_starts_that_is_said(make_video, monkeypatch):

@@ -25,7 +25,10 @@ from vadray.media.request import DecodedChunk, DecodeRequest, Probe, Source
 # One chunk in the consumer's hands or waiting for it, one being waited for; the child decodes a third.
 SLOTS = 2
 START_TIMEOUT_S = 120.0
-STARTS = 3  # no file is to blame where a child is killed before it has seen one, as by a host that runs out of memory
+# no file is to blame where a child is killed before it has seen one, as by a host that runs out of memory: as storage, it
+# is tried for about a minute
+STARTING_S = 60.0
+START_PAUSE_S = 0.5
 CANCEL_TIMEOUT_S = 5.0
 STDERR_TAIL_BYTES = 300
 
@@ -180,15 +183,20 @@ def _started(memory_bytes: int | None) -> "_Child":
     """A child that is ready.
 
     Raises:
-        RuntimeError: Several in a row were not.
+        RuntimeError: It was not, by its own doing, or was killed again and again.
     """
-    for start in range(STARTS):
+    begun = time.monotonic()
+    while True:
         try:
             return _Child(memory_bytes)
-        except RuntimeError:
-            if start == STARTS - 1:
+        except _KilledWhileStarting:
+            if time.monotonic() - begun > STARTING_S:
                 raise
-    raise AssertionError("unreachable: the last start returns or raises")
+            time.sleep(START_PAUSE_S)
+
+
+class _KilledWhileStarting(RuntimeError):
+    """A signal has ended the child before it was ready."""
 
 
 class _Child:
@@ -220,8 +228,10 @@ class _Child:
             reason = f"not ready after {START_TIMEOUT_S:g} s"
         except (EOFError, ConnectionError):
             reason = self.last_words()
+        by_signal = (self.process.poll() or 0) < 0
         self.kill()
-        raise RuntimeError(f"The decoder process cannot be started: {reason}")
+        kind = _KilledWhileStarting if by_signal else RuntimeError
+        raise kind(f"The decoder process cannot be started: {reason}")
 
     def grow(self, size: int) -> None:
         """Makes room for `size` bytes of frames."""

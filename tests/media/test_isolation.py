@@ -222,7 +222,7 @@ def test_where_every_child_is_killed_that_is_said(make_video, monkeypatch):
     with (
         killing_children(lambda killed: False) as killed,
         IsolatedDecoder() as decoder,
-        pytest.raises(RuntimeError, match="cannot be started: .* SIGKILL"),
+        pytest.raises(RuntimeError, match=r"cannot be started: .* SIGKILL"),
     ):
         list(decoder.decode(request_for(make_video("a.mp4"))))
     assert len(killed) > 1

@@ -21,7 +21,7 @@ from vadray.bench.planning import measured_planning
 from vadray.bench.run import Run, scored, units_of, video_archive
 from vadray.bench.simulation import Actors, Outcome, Stages, simulate
 from vadray.config import BenchOptions
-from vadray.sweep.scoring import MOST_BLOCKS
+from vadray.sweep.scoring import units_of_a_block
 from vadray.sweep.units import frames_in_mib
 
 SHARES = (0.01, 0.1, 1.0)  # of `objects`
@@ -106,7 +106,7 @@ def _stages(run: Run, task_s: float) -> Stages:
 
 def _checked(count: int, run: Run, stages: Stages) -> dict[str, Any]:
     """A real run beside its simulation."""
-    outcome = simulate(Actors(count), stages, _blocks(run.chunks, run.frames // run.chunks))
+    outcome = simulate(Actors(count), stages, _blocks(run.chunks, run.frames // run.chunks, count))
     return {
         "nodes": count,
         "real_s": round(run.wall_s, 1),
@@ -123,7 +123,8 @@ def _forecast(name: str, rate: float, measured: Stages, options: BenchOptions, s
     found: dict[str, Any] = {"frames_per_cpu_s": round(rate, 1), "gpus": [], "cpus": []}
     for count in NODES:
         say(f"{name}: {count} nodes without a GPU")
-        outcome = simulate(Actors(count * CPUS_OF_A_NODE), on_cpu, _blocks(units, frames))
+        cpus = count * CPUS_OF_A_NODE
+        outcome = simulate(Actors(cpus), on_cpu, _blocks(units, frames, cpus))
         found["cpus"].append(_night(count, CPUS_OF_A_NODE, 0, outcome, outcome.decoding, options))
     for gpu_rate in options.gpu_frames_per_s:
         on_gpu = Stages(
@@ -138,7 +139,7 @@ def _forecast(name: str, rate: float, measured: Stages, options: BenchOptions, s
         for count in NODES:
             say(f"{name}: {count} nodes of {cpus} CPUs and a GPU of {gpu_rate:g} frames/s")
             actors = Actors(count * cpus, count, int(count * STORE_MIB / CHUNK_MIB))
-            outcome = simulate(actors, on_gpu, _blocks(units, frames))
+            outcome = simulate(actors, on_gpu, _blocks(units, frames, actors.decode))
             night = _night(count, cpus, 1, outcome, outcome.scoring, options)
             waiting = outcome.chunks * CHUNK_MIB / count
             found["gpus"].append(
@@ -151,7 +152,7 @@ def _feeding(stages: Stages, frames: int) -> int:
     """Decode CPUs that keep one GPU at work. Of a GPU's time what a chunk takes besides is its own too."""
     at_work = replace(stages, start_s=0.0)
     for cpus in itertools.count(1):
-        outcome = simulate(Actors(cpus, 1), at_work, _blocks(40 * cpus, frames))
+        outcome = simulate(Actors(cpus, 1), at_work, _blocks(40 * cpus, frames, cpus))
         if max(outcome.scoring, outcome.driver) >= FED:
             break
     return cpus
@@ -172,7 +173,7 @@ def _night(
     }
 
 
-def _blocks(units: int, frames: int) -> list[Block]:
+def _blocks(units: int, frames: int, actors: int) -> list[Block]:
     """Units of one chunk in the blocks that a sweep makes of them."""
-    rows = max(1, -(-units // MOST_BLOCKS))
+    rows = units_of_a_block(units, actors)
     return [[frames] * min(rows, units - start) for start in range(0, units, rows)]

@@ -19,7 +19,10 @@ from vadray.sweep.tries import Tries
 from vadray.sweep.units import FrameShape
 from vadray.sweep.watch import Say, Watch
 
-MOST_BLOCKS = 2000
+MOST_BLOCKS, BLOCKS_OF_AN_ACTOR = (
+    2000,
+    20,
+)  # whichever is more: few enough to schedule, small enough to balance
 CHUNK_BLOCK_BYTES = 32 * 2**20  # Ray's 128 MiB would hold back four chunks before the scorer sees the first
 
 
@@ -86,7 +89,7 @@ def score_units(
     settings = settings_for(
         bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
     )
-    scored = _stages(_dataset(units), settings, size)
+    scored = _stages(_dataset(units, size.decode), settings, size)
     try:
         with Watch(size, options, say) as watch:
             for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -128,7 +131,7 @@ def decode_to_store(
     # no scorer beside them
     actors = min(pools(options.model_copy(update={"gpus": 0, "fuse": True})).decode, len(units))
     settings = settings_for([], [shape], options, None, False)
-    dataset = _dataset(table).map_batches(
+    dataset = _dataset(table, actors).map_batches(
         DecodeStage,
         fn_constructor_args=(settings,),
         compute=ActorPoolStrategy(size=actors),
@@ -139,9 +142,13 @@ def decode_to_store(
     return dataset.materialize().to_arrow_refs()
 
 
-def _dataset(units: pa.Table) -> Dataset:
-    """Units as blocks, few enough to schedule and small enough to balance."""
-    rows = max(1, -(-units.num_rows // MOST_BLOCKS))
+def units_of_a_block(units: int, actors: int) -> int:
+    """How many units one task takes in hand."""
+    return max(1, -(-units // max(MOST_BLOCKS, BLOCKS_OF_AN_ACTOR * actors)))
+
+
+def _dataset(units: pa.Table, actors: int) -> Dataset:
+    rows = units_of_a_block(units.num_rows, actors)
     blocks = [units.slice(start, rows).combine_chunks() for start in range(0, units.num_rows, rows)]
     dataset = ray.data.from_arrow(blocks)
     dataset.context.target_max_block_size = CHUNK_BLOCK_BYTES

@@ -356,11 +356,12 @@ class DemoOptions(Options):
 
 
 class BenchOptions(Options):
-    name: Literal["decode", "resume", "scale", "score", "sweep"] = Field(
-        description="decode: media to small frames, on one core; resume: how soon a restarted sweep does useful work; "
+    name: Literal["decode", "memory", "resume", "scale", "score", "sweep"] = Field(
+        description="decode: media to small frames, on one core; memory: of a long recording beside a short one; resume: how soon a restarted sweep does useful work; "
         "scale: planning many objects, and a simulated cluster; score: detectors on this machine's device; sweep: scoring on Ray "
         "against plain processes and a plain loop"
     )
+    hours: float = Field(24.0, gt=0, description="memory: of the long recording")
     data: str | None = Field(None, description="decode: a video of one's own, too")
     rounds: int = Field(3, ge=1, description="measured so often, by turns; the median counts")
     objects: int = Field(1_000_000, ge=1000, description="resume, scale: objects of the sweep")

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from vadray.bench import decode, nodes, scale, sweep
+from tests.media.conftest import column, decode_all, request_for
+from vadray.bench import decode, nodes, scale, specimens, sweep
 from vadray.bench.planning import measured_planning
 from vadray.cli import main
 
@@ -76,3 +78,9 @@ def test_sweep_and_score_compare_with_what_is_usually_written(monkeypatch, capsy
 def test_score_refuses_a_detector_that_must_be_fitted_first(capsys):
     assert main(["bench", "score", "rounds=1", "detectors=feature_density"]) == 2
     assert "feature_density" in capsys.readouterr().err
+
+
+def test_a_long_video_is_the_same_minute_again_and_again(tmp_path):
+    specimens.write_long_video(tmp_path / "0.mp4", 32, 32, 3)
+    chunks = decode_all(request_for(tmp_path / "0.mp4"))
+    assert column(chunks, "time_s") == pytest.approx(np.arange(900) / 5)

@@ -67,12 +67,18 @@ def picture_archive(folder: Path, files: int, unit_images: int, side: int) -> Sw
     return _options(folder, "conv_ae", side, side, unit_images=unit_images)
 
 
-def _options(folder: Path, name: str, height: int, width: int, **further: int) -> SweepOptions:
+def bundle_for(folder: Path, name: str, height: int, width: int) -> str:
+    """A detector with random weights, in `folder`."""
     detector = detector_class(name)(height=height, width=width)
     detector.build()
     normal = [VideoScores(None, np.arange(500.0), np.ones(500, np.float32))]
     bundle = str(folder / "bundle")
     write_bundle(bundle, detector, Calibration.fit(normal, kind=detector.kind), {}, {})
+    return bundle
+
+
+def _options(folder: Path, name: str, height: int, width: int, **further: int) -> SweepOptions:
+    bundle = bundle_for(folder, name, height, width)
     return SweepOptions(
         archive=str(folder / "archive"), bundle=bundle, out=str(folder / "report"), clips=False, **further
     )

@@ -1,6 +1,7 @@
 """Media and files that benchmarks read: made, never shipped."""
 
 import os
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -13,14 +14,14 @@ import numpy as np
 
 from vadray import storage
 
-FPS = 25
+FPS, SLOW_FPS = 25, 5
 SCENES = 25  # that repeat
 
 
-def write_video(path: Path, height: int, width: int, frames: int) -> None:
-    """H.264 at 25 frames a second, grainy and with something that moves."""
+def write_video(path: Path, height: int, width: int, frames: int, fps: int = FPS) -> None:
+    """H.264, grainy and with something that moves."""
     with av.open(str(path), "w") as container:
-        stream = cast(av.VideoStream, container.add_stream("libx264", rate=Fraction(FPS)))
+        stream = cast(av.VideoStream, container.add_stream("libx264", rate=Fraction(fps)))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "veryfast", "crf": "23"}
         scenes = [_scene(height, width, number) for number in range(SCENES)]
@@ -28,6 +29,23 @@ def write_video(path: Path, height: int, width: int, frames: int) -> None:
             frame = av.VideoFrame.from_ndarray(scenes[number % SCENES], format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def write_long_video(path: Path, height: int, width: int, minutes: int) -> None:
+    """The same minute of H.264 at 5 frames a second again and again: its packets, encoded once."""
+    with tempfile.TemporaryDirectory(prefix="vadray-bench-") as folder:
+        minute = Path(folder) / "minute.mp4"
+        write_video(minute, height, width, 60 * SLOW_FPS, SLOW_FPS)
+        with av.open(str(minute)) as source, av.open(str(path), "w") as container:
+            stream = container.add_stream_from_template(source.streams.video[0])
+            packets = [packet for packet in source.demux(video=0) if packet.size]
+            length = round(60 / packets[0].time_base)
+            times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+            for number in range(minutes):
+                for packet, (pts, dts) in zip(packets, times, strict=True):
+                    packet.pts, packet.dts = pts + number * length, dts + number * length
+                    packet.stream = stream
+                    container.mux(packet)
 
 
 def write_picture(path: Path, side: int, number: int) -> None:

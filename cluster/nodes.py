@@ -24,7 +24,7 @@ import psutil
 READY_TIMEOUT_S = 120
 LOOPBACK = "127.0.0.1"
 _STOP_TIMEOUT_S = 15
-_JOIN_ATTEMPTS = 2
+_JOIN_ATTEMPTS = 5
 _STARTED = "Ray runtime started"
 # below the range of outgoing connections
 _PORTS = range(12_000, 22_000)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from vadray.config import ClusterOptions
 from vadray.errors import RequestError
 
 ACTOR_CPUS = 0.9  # a fraction, so that a few small tasks always find room beside the actors
+
+LOOPBACK, DASHBOARD = "127.0.0.1", "RAY_API_SERVER_ADDRESS"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def connected(dashboard: bool = False) -> Iterator[None]:
     Args:
         dashboard: A local Ray has one, on loopback; Ray Train asks its server whether a training goes on.
     """
-    already = ray.is_initialized()
+    already, dashboard_before = ray.is_initialized(), os.environ.get(DASHBOARD)
     if not already:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, here and in workers
@@ -62,13 +65,33 @@ def connected(dashboard: bool = False) -> Iterator[None]:
             # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
             # a training worker and its feed each need one
             cpus = max(2, os.cpu_count() or 2)
-            ray.init("local", num_cpus=cpus, include_dashboard=dashboard, logging_level=logging.WARNING)
+            port = _free_port() if dashboard else None
+            if dashboard:
+                # inherited by Ray's processes, which would look for a Ray by themselves and give up where there are two
+                os.environ[DASHBOARD] = f"http://{LOOPBACK}:{port}"
+            ray.init(
+                "local",
+                num_cpus=cpus,
+                include_dashboard=dashboard,
+                dashboard_port=port,
+                logging_level=logging.WARNING,
+            )
     quiet_data()
     try:
         yield
     finally:
         if not already:
             ray.shutdown()
+            if dashboard_before is None:
+                os.environ.pop(DASHBOARD, None)
+            else:
+                os.environ[DASHBOARD] = dashboard_before
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((LOOPBACK, 0))
+        return one.getsockname()[1]
 
 
 def quiet_data() -> None:

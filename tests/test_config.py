@@ -26,7 +26,7 @@ def test_unknown_key_names_the_nearest():
 
 
 def test_ill_typed_value_names_key_type_and_value():
-    with pytest.raises(RequestError, match=r"epochs: expected int, received 'many'"):
+    with pytest.raises(RequestError, match=r"epochs: expected a whole number, received 'many'$"):
         parse(TrainOptions, None, {"archive": "a", "detector": "stae", "out": "b", "epochs": "many"})
 
 

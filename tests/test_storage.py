@@ -61,6 +61,16 @@ def test_a_folder_is_deleted_with_all_that_is_in_it_and_nothing_beside_it(root):
     assert names(root) == ["run-2/a"]
 
 
+def test_a_file_is_no_folder_to_write_in(tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert storage.folder(str(tmp_path / "new/deep"), "out") == str(tmp_path / "new/deep")
+    assert storage.folder("s3://bucket/x", "out") == "s3://bucket/x"
+    with pytest.raises(RequestError, match=r"out: expected a folder, received the file .*/file$"):
+        storage.folder(str(tmp_path / "file"), "out")
+    with pytest.raises(RequestError, match=r"/file/report, where .*/file is a file$"):
+        storage.folder(str(tmp_path / "file/report"), "out")
+
+
 def test_odd_names_survive(root):
     for name in ODD_NAMES:
         storage.write_bytes(storage.join(root, name), name.encode())

@@ -6,11 +6,13 @@ driver holds the sweep, 5 interrupted and resumable.
 
 import argparse
 import contextlib
+import difflib
 import json
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 from rich.console import Console
 
@@ -64,6 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
             name,
             help=command.help,
             description=command.help,
+            usage=" ".join(
+                ["%(prog)s [options]", *(p.upper() for p in command.positional), "[key=value ...]"]
+            ),
             epilog="Every option can be given as key=value too.",
         )
         sub.add_argument("--config", metavar="FILE", help="flat YAML file of options")
@@ -76,32 +81,37 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
-    flag = f"--{name.replace('_', '-')}"
+    flag = _flag(name)
     default = field.get_default(call_default_factory=True)
     shown = "" if field.is_required() or default in (None, False, [], {}) else f" (default {default})"
     text = f"{field.description or ''}{shown}".replace("%", "%%")
-    if field.annotation is bool:
+    kinds = {kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not NoneType}
+    if kinds == {bool}:
         parser.add_argument(
             flag, dest=f"option_{name}", action=argparse.BooleanOptionalAction, default=None, help=text
         )
     else:
         action = "append" if get_origin(field.annotation) is list else "store"
-        choices = [str(c) for c in get_args(field.annotation)] if "Literal" in str(field.annotation) else None
-        metavar = (
-            "|".join(c for c in choices if not c.startswith("typing") and c != "None")
-            if choices
-            else name.upper()
-        )
+        literals = [field.annotation, *kinds]
+        choices = [str(one) for kind in literals if get_origin(kind) is Literal for one in get_args(kind)]
+        metavar = "|".join(dict.fromkeys(choices)) or name.upper()
         parser.add_argument(
             flag, dest=f"option_{name}", action=action, metavar=metavar.replace("%", "%%"), help=text
         )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _overrides(command: Command, known: argparse.Namespace, rest: list[str]) -> dict[str, Any]:
     """Values from the command line: positional arguments, flags, then key=value."""
     unknown = [argument for argument in rest if argument.startswith("-")]
     if unknown:
-        raise RequestError(f"unknown option {unknown[0]}; see `vadray {known.command} --help`")
+        flag = unknown[0].partition("=")[0]
+        near = difflib.get_close_matches(flag, [_flag(name) for name in command.options.model_fields], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"see `vadray {known.command} --help`"
+        raise RequestError(f"unknown option {flag}: {hint}")
     words = [*known.arguments, *rest]
     values: dict[str, Any] = {}
     positional = list(command.positional)

@@ -1,6 +1,7 @@
 """Options from a YAML file, then `key=value` and flags; unknown and ill-typed keys are refused."""
 
 import difflib
+import re
 from typing import Any, TypeVar
 
 import yaml
@@ -10,6 +11,15 @@ from vadray import storage
 from vadray.config import Options, Route
 from vadray.errors import RequestError
 
+_PLAIN_TYPES = (
+    (r"typing\.|vadray\.config\.", ""),
+    (r" \| None(Type)?", ""),
+    ("Literal", "one of "),
+    (r"\bint\b", "a whole number"),
+    (r"\bfloat\b", "a number"),
+    (r"\bbool\b", "true or false"),
+    (r"\bstr\b", "text"),
+)
 OptionsType = TypeVar("OptionsType", bound=Options)
 
 
@@ -52,7 +62,9 @@ def _explain(options: type[Options], problem: Any, names: list[str]) -> str:
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(problem["loc"][-1]), list(Route.model_fields), n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{key}: expected {type_name(field)}, received {problem['input']!r} ({problem['msg']})"
+    # of a value that is no number or the like, pydantic's words say nothing more
+    why = "" if problem["type"].endswith(("_parsing", "_type")) else f" ({problem['msg']})"
+    return f"{key}: expected {type_name(field)}, received {problem['input']!r}{why}"
 
 
 def type_name(field: Any) -> str:
@@ -63,13 +75,8 @@ def type_name(field: Any) -> str:
         if isinstance(annotation, type) and not hasattr(annotation, "__args__")
         else str(annotation)
     )
-    for long, short in (
-        ("typing.", ""),
-        ("vadray.config.", ""),
-        ("NoneType", "None"),
-        ("Literal", "one of "),
-    ):
-        text = text.replace(long, short)
+    for pattern, plain in _PLAIN_TYPES:
+        text = re.sub(pattern, plain, text)
     return text
 
 

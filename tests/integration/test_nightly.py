@@ -97,6 +97,9 @@ def test_clusters_share_an_archive_by_cameras(planned):
 def test_a_time_that_is_none_is_refused_before_anything_is_written(nights, capsys):
     status, _ = run(capsys, "sweep", *nights[2], "since=yesterday", "sweep_id=wrong")
     assert status == 2 and not (nights[1] / "_sweeps" / "wrong").exists()
+    capsys.readouterr()
+    status, _ = run(capsys, "sweep", *nights[2], "since=2026-11-25", "until=2026-11-20", "sweep_id=wrong")
+    assert status == 2 and not (nights[1] / "_sweeps" / "wrong").exists()
 
 
 def test_compacted_a_report_has_the_same_rows_in_fewer_files(nights, planned, capsys):

@@ -108,6 +108,30 @@ def test_second_run_does_nothing(swept, archive, bundles, capsys):
     assert before == {entry.uri: entry.etag for entry in storage.list_objects(str(report))}
 
 
+def test_a_committed_name_is_not_taken_for_what_it_was_not_asked(swept, archive, bundles, capsys):
+    report, _ = swept
+    words = [word for bundle in bundles.values() for word in ("--bundle", str(bundle))]
+    status = cli.main(
+        ["sweep", str(archive.test), *words, f"out={report}", "sweep_id=night", "since=2020-01-01"]
+    )
+    assert status == 2
+    assert "since: planned None, received '2020-01-01'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["cameras=gaet*"]])
+def test_where_there_is_nothing_at_all_the_name_is_not_used_up(bundles, archive, tmp_path, capsys, more):
+    source = tmp_path / "a"
+    source.mkdir()
+    words = ["sweep", str(source), f"bundle={bundles['image']}", f"out={tmp_path / 'r'}", "sweep_id=s", *more]
+    if more:
+        shutil.copytree(archive.test / "camera=line", source / "camera=line")
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert ("cameras: expected" if more else "archive: expected") in said and str(source) in said
+    assert ("of another camera" in said) == bool(more)
+    assert not (tmp_path / "r/_sweeps/s/plan.json").exists()
+
+
 def test_next_night_leaves_what_is_scored(swept, archive, bundles, capsys):
     report, commit = swept
     status, result = sweep(capsys, archive.test, bundles, report, "sweep_id=next")

@@ -19,6 +19,7 @@ VIDEO_SUFFIXES = frozenset(
     for name in "mp4 mov m4v mkv webm avi ts mts m2ts mpg mpeg flv wmv asf 3gp ivf mxf ogv".split()  # noqa: SIM905
 )
 SHARD_SUFFIX = ".tar"
+OUTSIDE, ANOTHER_CAMERA = "outside the time asked for", "of another camera"  # reasons to leave an object out
 
 
 def kind_of(name: str) -> Kind | None:
@@ -83,9 +84,9 @@ def _list(
         camera, captured_at = _described(found, root, pattern)
         time = captured_at or found.modified
         if (since and time < since) or (until and time >= until):
-            skipped["outside the time asked for"] += 1
+            skipped[OUTSIDE] += 1
         elif cameras and not any(fnmatchcase(camera or "", glob) for glob in cameras):
-            skipped["of another camera"] += 1
+            skipped[ANOTHER_CAMERA] += 1
         elif camera is None and captured_at is None:
             yield found
         else:

@@ -123,6 +123,19 @@ class Calibration:
     cameras: dict[str, CameraCalibration] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def doubt(self) -> str:
+        """Why its thresholds may be wrong, in words; empty where the footage shows them."""
+        doubtful = [name for name, one in self.cameras.items() if one.extrapolated]
+        if not self.default.extrapolated and not doubtful:
+            return ""
+        one = self.default
+        seen = f"{one.hours:.2g} h" if self.kind == "video" else f"{one.frames:,} images"
+        return (
+            f"the threshold {one.threshold:.6g}{f' (and those of {chr(44).join(doubtful)})' if doubtful else ''} is "
+            f"extrapolated: {seen} of normal footage, held out, cannot show it. Expect false alarms; calibrate with more"
+        )
+
     @classmethod
     def fit(
         cls,

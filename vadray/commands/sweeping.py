@@ -1,6 +1,7 @@
 """Commands that write reports, and read them."""
 
 from collections import Counter
+from typing import Any
 
 from rich.console import Console
 
@@ -16,8 +17,10 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
     prepared = driver.prepare(options)
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
+    example = ""
     with cluster():
         for row in driver.plan_rows(prepared, skipped):
+            example = example or _as_understood(row["members"][0])
             if row["unit_index"] == 0:
                 counts["objects"] += len(row["members"])
                 counts[row["status"]] += len(row["members"])
@@ -33,6 +36,9 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
             [[n, f"{counts[n]:,}"] for n in names],
         )
     )
+    console.print(example, markup=False)
+    for reason, count in sorted(skipped.items()):
+        console.print(f"left out of the listing: {count:,} × {reason}", markup=False)
     return 0, {
         "sweep_id": prepared.sweep_id,
         **{name: counts[name] for name in names},
@@ -40,15 +46,21 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
     }
 
 
+def _as_understood(member: dict[str, Any]) -> str:
+    """What a path was taken to say, for a person to check."""
+    captured = member["captured_at"]
+    when = f"captured {captured:%Y-%m-%d %H:%M:%S} UTC" if captured else "captured at an unknown time"
+    return f"the first: {member['object_uri']} is of camera {member['camera'] or '(none)'}, {when}"
+
+
 def run_sweep(options: config.SweepOptions, console: Console) -> Result:
     if options.dry_run:
         return run_plan(options, console)
-    from vadray.report.tables import read_commit
     from vadray.sweep import driver
     from vadray.sweep.progress import Progress
 
     prepared = driver.prepare(options)
-    committed = read_commit(prepared.report, prepared.sweep_id)
+    committed = driver.committed(prepared)
     if committed:  # told without starting Ray
         console.print(f"sweep {prepared.sweep_id} is committed already: nothing to do", markup=False)
         commit = {**committed, "already": True}
@@ -77,6 +89,7 @@ def run_sweep(options: config.SweepOptions, console: Console) -> Result:
         "commit": storage.join(prepared.folder, "commit.json"),
         "already": commit["already"],
         **counts,
+        "left_out": commit.get("left_out", {}),
         **{name: commit[name] for name in ("wall_s", "decode_s", "score_s", "attempts")},
     }
 
@@ -126,7 +139,7 @@ def run_report(options: config.ReportOptions, console: Console) -> Result:
     from vadray.report.html import write_report
     from vadray.report.tables import latest_sweep
 
-    report = storage.absolute(options.report)
+    report = storage.folder(options.report, "report")
     sweep_id = options.sweep_id or latest_sweep(report)
     page, latest = write_report(report, sweep_id)
     console.print(f"wrote {page}", markup=False)

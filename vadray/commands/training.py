@@ -46,11 +46,8 @@ def run_calibrate(options: config.CalibrateOptions, console: Console) -> Result:
     default = calibration.default
     for camera, note in calibration.notes.items():
         console.print(f"{camera}: {note}", markup=False)
-    if default.extrapolated:
-        console.print(
-            f"threshold {default.threshold:.6g} is extrapolated: {default.hours:.2f} h of footage cannot show it",
-            markup=False,
-        )
+    if calibration.doubt:
+        console.print(calibration.doubt, markup=False)
     return 0, {
         "bundle": bundle.uri,
         "method": calibration.method,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from vadray.storage import local, s3
-from vadray.storage.uri import Entry, absolute, is_s3, join, name, relative
+from vadray.storage.uri import Entry, absolute, folder, is_s3, join, name, relative
 
 __all__ = [
     "Entry",
@@ -20,9 +20,11 @@ __all__ = [
     "create_bytes",
     "create_from",
     "delete",
+    "delete_folder",
     "delta_options",
     "exists",
     "filesystem",
+    "folder",
     "is_s3",
     "join",
     "list_names",

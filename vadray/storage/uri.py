@@ -56,6 +56,22 @@ def absolute(uri: str) -> str:
     return os.path.abspath(uri)
 
 
+def folder(uri: str, argument: str) -> str:
+    """The absolute URI of a folder that is there or can be made.
+
+    Raises:
+        RequestError: It, or what it would lie in, is a file; `argument` is named.
+    """
+    uri = absolute(uri)
+    place = "" if is_s3(uri) else uri
+    while place and not os.path.exists(place):
+        place = os.path.dirname(place)
+    if place and not os.path.isdir(place):
+        received = f"the file {uri}" if place == uri else f"{uri}, where {place} is a file"
+        raise RequestError(f"{argument}: expected a folder, received {received}")
+    return uri
+
+
 def join(uri: str, *parts: str) -> str:
     """`uri` with relative parts below it, joined by single slashes."""
     joined = "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts if part.strip("/"))])

@@ -39,7 +39,7 @@ def compact(options: CompactOptions, say: Say) -> dict[str, Any]:
         RequestError: There is no such committed sweep, or the store does not keep the conditions of writes.
         HeldElsewhere: Another compaction of this report runs, and `wait` is False.
     """
-    report = storage.absolute(options.report)
+    report = storage.folder(options.report, "report")
     sweeps = [
         (sweep_id, commit)
         for sweep_id, commit in tables.committed_sweeps(report)

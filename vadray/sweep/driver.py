@@ -21,7 +21,7 @@ from vadray.archive.routing import Route
 from vadray.bundle import Bundle, open_bundle
 from vadray.calibration.calibration import Calibration
 from vadray.config import SweepOptions
-from vadray.errors import ClusterShrunk, VadrayError
+from vadray.errors import ClusterShrunk, RequestError, VadrayError
 from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, planning, scores
@@ -96,6 +96,8 @@ def prepare(options: SweepOptions) -> Prepared:
     for bundle in bundles:
         _ = bundle.calibration  # a bundle without one is refused now, not after a night of scoring
     archive = storage.absolute(options.archive)
+    if not storage.is_s3(archive) and not os.path.exists(archive):
+        raise RequestError(f"archive: expected a folder or a file, found nothing at {archive}")
     if options.sweep_id:
         sweep_id = options.sweep_id
     else:
@@ -108,7 +110,7 @@ def prepare(options: SweepOptions) -> Prepared:
         ).hexdigest()[:8]
         name = "".join(c if c.isalnum() and c.isascii() else "-" for c in storage.name(archive)).strip("-")
         sweep_id = f"{name or 'archive'}-{datetime.now(UTC):%Y-%m-%d}-{identity}"
-    report = storage.absolute(options.out)
+    report = storage.folder(options.out, "out")
     tables.check_names(report, sweep_id)
     shapes = [frame_shape(bundle, options.unit_frames, options.clip_fps) for bundle in bundles]
     return Prepared(options, bundles, shapes, sweep_id, report, tables.sweep_folder(report, sweep_id))
@@ -125,7 +127,7 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]):
     options = prepared.options
     earlier = None if options.all else Earlier(prepared.report, digests, options.retry_quarantined)
     newest = captured_until(commit for _, commit in tables.committed_sweeps(prepared.report))
-    return planning.plan_archive(
+    rows = planning.plan_archive(
         options,
         options,
         routes,
@@ -137,6 +139,20 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]):
         newest,
         options.late_days,
     )
+    return planning.require_objects(rows, options, skipped)
+
+
+def committed(prepared: Prepared) -> dict[str, Any] | None:
+    """The content of `commit.json`, or None where the sweep is not committed.
+
+    Raises:
+        RequestError: It was committed with other settings: what is asked for now was not done.
+    """
+    commit = tables.read_commit(prepared.report, prepared.sweep_id)
+    plan = plan_store.load(prepared.folder) if commit else None
+    if plan is not None:
+        plan_store.require_same(plan, prepared.settings, prepared.sweep_id)
+    return commit
 
 
 def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
@@ -149,16 +165,14 @@ def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
         RequestError: The plan was made with other settings, or the store does not keep the conditions of writes.
         HeldElsewhere: Another driver holds the sweep, and `wait` is False; or it took the sweep over.
     """
-    committed = tables.read_commit(prepared.report, prepared.sweep_id)
-    if committed:
+    if commit := committed(prepared):
         say(f"sweep {prepared.sweep_id} is committed already: nothing to do")
-        return {**committed, "already": True}
+        return {**commit, "already": True}
     attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
     with _lease(prepared, attempt, say) as check:
-        committed = tables.read_commit(prepared.report, prepared.sweep_id)
-        if committed:
+        if commit := committed(prepared):
             say(f"sweep {prepared.sweep_id} was committed by another driver: nothing to do")
-            return {**committed, "already": True}
+            return {**commit, "already": True}
         return {**_drive(prepared, attempt, check, say, progress), "already": False}
 
 
@@ -184,10 +198,14 @@ def _drive(
     if plan is None:
         say(f"planning {prepared.options.archive}")
         skipped: Counter[str] = Counter()
-        plan = plan_store.freeze(prepared.folder, attempt, plan_rows(prepared, skipped), prepared.settings)
+        rows = plan_rows(prepared, skipped)
+        plan = plan_store.freeze(prepared.folder, attempt, rows, prepared.settings, skipped)
         for reason, count in sorted(skipped.items()):
             say(f"left out of the listing: {count} × {reason}")
     plan_store.require_same(plan, prepared.settings, prepared.sweep_id)
+    for bundle in prepared.bundles:
+        if bundle.calibration.doubt:
+            say(f"bundle {bundle.uri}: {bundle.calibration.doubt}")
     counts = plan.info["counts"]
     say(
         f"sweep {prepared.sweep_id}: {counts.get('objects', 0):,} objects, {counts.get('units', 0):,} units, "
@@ -200,7 +218,7 @@ def _drive(
     calibrations = _frozen_calibrations(prepared)
     results = _finalise(prepared, plan, manifest, calibrations)
     check()
-    commit = _commit(prepared, results, time.monotonic() - begun)
+    commit = _commit(prepared, plan, results, time.monotonic() - begun)
     write_report(prepared.report, prepared.sweep_id)
     return commit
 
@@ -311,7 +329,7 @@ def _finalise(
         raise VadrayError(f"the tables were not written, {reason_of(error)}") from error
 
 
-def _commit(prepared: Prepared, results: list[PartResult], wall_s: float) -> dict[str, Any]:
+def _commit(prepared: Prepared, plan: FrozenPlan, results: list[PartResult], wall_s: float) -> dict[str, Any]:
     files = [file for result in results for file in result.files]
     infos = {
         table: [file for file in files if file.table == table] for table in ("frames", "events", "objects")
@@ -332,12 +350,14 @@ def _commit(prepared: Prepared, results: list[PartResult], wall_s: float) -> dic
                 "kind": bundle.kind,
                 "bundle_digest": bundle.digest,
                 "scoring_digest": bundle.scoring_digest,
+                "doubt": bundle.calibration.doubt,
             }
             for bundle in prepared.bundles
         ],
         "files": [asdict(file) for file in files],
         "tables": versions,
         "counts": dict(counts),
+        "left_out": plan.info.get("left_out", {}),
         "cameras": cameras_of(results),
         "wall_s": round(wall_s, 2),
         "decode_s": round(sum(result.decode_s for result in results), 2),

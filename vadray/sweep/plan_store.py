@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -107,8 +107,22 @@ def load(folder: str) -> FrozenPlan | None:
     return FrozenPlan(folder, info)
 
 
-def freeze(folder: str, attempt: str, rows: Iterable[dict[str, Any]], settings: dict[str, Any]) -> FrozenPlan:
-    """Writes the plan's files and then, create-only, `plan.json`; returns the plan that stands."""
+def freeze(
+    folder: str,
+    attempt: str,
+    rows: Iterable[dict[str, Any]],
+    settings: dict[str, Any],
+    left_out: Mapping[str, int] | None = None,
+) -> FrozenPlan:
+    """Writes the plan's files and then, create-only, `plan.json`; returns the plan that stands.
+
+    Args:
+        folder: `REPORT/_sweeps/<sweep_id>`.
+        attempt: Whose plan it is.
+        rows: Of the plan, without `part`.
+        settings: What it is made from.
+        left_out: Counts, by reason, of what the listing left out; complete once the rows are.
+    """
     counts: Counter[str] = Counter()
 
     def counted() -> Iterator[dict[str, Any]]:
@@ -130,7 +144,13 @@ def freeze(folder: str, attempt: str, rows: Iterable[dict[str, Any]], settings: 
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = os.path.getsize(path)
             files.append({"part": part, "path": target, "rows": count, "bytes": size, "sha256": digest})
-    info = {"schema_version": 1, "settings": settings, "files": files, "counts": dict(counts)}
+    info = {
+        "schema_version": 1,
+        "settings": settings,
+        "files": files,
+        "counts": dict(counts),
+        "left_out": dict(left_out or {}),
+    }
     content = json.dumps(info, indent=1, sort_keys=True).encode()
     if storage.create_bytes(storage.join(folder, "plan.json"), content):
         return FrozenPlan(folder, info)

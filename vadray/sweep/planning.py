@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import ray
 
 from vadray import storage
-from vadray.archive.listing import list_archive
+from vadray.archive.listing import ANOTHER_CAMERA, OUTSIDE, list_archive
 from vadray.archive.objects import ArchiveObject
 from vadray.archive.plan import BundlePlan, Probed, plan_units
 from vadray.archive.routing import Route, route_of
@@ -23,6 +23,7 @@ from vadray.sweep.units import FrameShape, listed_version
 PROBES_PER_TASK = 32
 TASKS_AHEAD = 16
 LAST, LATE_DAYS = "last", 7
+DEALT_WITH = "captured before what earlier sweeps have dealt with"  # a reason to leave an object out
 
 # (bundle index, object) → whether an earlier sweep has dealt with this version of it
 Earlier = Callable[[int, ArchiveObject], bool]
@@ -95,6 +96,26 @@ def plan_archive(
     return plan_units(probed, root=root, routes=routes, bundles=bundles, unit_images=limits.unit_images)
 
 
+def require_objects(
+    rows: Iterable[dict[str, Any]], options: ArchiveOptions, skipped: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """Passes the rows of a plan on.
+
+    Raises:
+        RequestError: There are none, and not because nothing is new: a disk that is not mounted looks like this.
+    """
+    nothing = True
+    for row in rows:
+        nothing = False
+        yield row
+    if nothing and not skipped[OUTSIDE] and not skipped[DEALT_WITH]:
+        left_out = ", ".join(f"{count} × {reason}" for reason, count in sorted(skipped.items())) or "nothing"
+        argument = "cameras" if skipped[ANOTHER_CAMERA] else "archive"
+        raise RequestError(
+            f"{argument}: expected something to score in {storage.absolute(options.archive)}, found none; left out: {left_out}"
+        )
+
+
 def _after(
     found: Iterator[ArchiveObject], newest: Mapping[str, datetime], late: timedelta, skipped: Counter[str]
 ) -> Iterator[ArchiveObject]:
@@ -102,7 +123,7 @@ def _after(
     for item in found:
         until = newest.get(item.camera or "")
         if until is not None and item.captured_at is not None and item.captured_at < until - late:
-            skipped["captured before what earlier sweeps have dealt with"] += 1
+            skipped[DEALT_WITH] += 1
         else:
             yield item
 
@@ -199,8 +220,13 @@ def time_range(options: ArchiveOptions) -> tuple[datetime | None, datetime | Non
     Raises:
         RequestError: One is not ISO 8601.
     """
-    since = None if options.since == LAST else options.since
-    return _instant("since", since), _instant("until", options.until)
+    since = _instant("since", None if options.since == LAST else options.since)
+    until = _instant("until", options.until)
+    if since is not None and until is not None and since >= until:
+        raise RequestError(
+            f"since: expected a time before until={options.until}, received since={options.since}"
+        )
+    return since, until
 
 
 def _instant(argument: str, text: str | None) -> datetime | None:

@@ -29,7 +29,7 @@ def status(report: str, sweep_id: str | None) -> dict[str, Any]:
     Raises:
         RequestError: There is no such sweep.
     """
-    report = storage.absolute(report)
+    report = storage.folder(report, "report")
     sweep_id = sweep_id or _newest(report)
     attempts = sorted(storage.list_names(tables.sweep_folder(report, sweep_id, ATTEMPTS))) if sweep_id else []
     if sweep_id is None or not attempts:

@@ -25,7 +25,7 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
     Raises:
         RequestError: There is no such committed sweep.
     """
-    report = storage.absolute(report)
+    report = storage.folder(report, "report")
     sweep_id = sweep_id or tables.latest_sweep(report)
     commit = tables.read_commit(report, sweep_id) if sweep_id else None
     if sweep_id is None or commit is None:

@@ -41,6 +41,7 @@ class Watch:
         self._size, self._options, self._say = size, options, say
         self._cpus = self._cpus_then = ray.cluster_resources().get("CPU", 0.0)
         self._heard = self._said = time.monotonic()
+        self._results = False
         self._verdict: VadrayError | None = None
         self._over = threading.Event()
         self._looking = threading.Thread(target=self._run, name="vadray-watch", daemon=True)
@@ -59,6 +60,7 @@ class Watch:
 
     def heard(self) -> None:
         """Tells that a result has come."""
+        self._results = True
         self._heard = time.monotonic()
 
     def _interrupt(self, number: int, frame: object) -> None:
@@ -90,7 +92,7 @@ class Watch:
         left = fit(self._size)
         if missing and self._options.on_loss == "shrink" and left is not None:
             return ClusterShrunk(missing, left.decode, left.gpus)
-        said = missing or self._wanted()
+        said = missing or (self._wanted() if self._results else f"the actors are starting: {self._size}")
         if quiet > self._options.stall_s:
             return Stalled(
                 f"no result for {quiet:.0f} s (stall_s); {said}; the same command goes on from here"

@@ -71,7 +71,10 @@ def finish(
         threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
         fit_normal(learned.detector, learned.config, prepared.learned, threads)
     training = {**learned.training, "train_s": round(time.monotonic() - begun, 1)}
-    provenance = {"data": prepared.provenance(options), "training": training, "history": learned.history}
+    # of a detector that takes nothing from the footage all of it is as good as held out
+    taught = learned.detector.learns or needs_fit(learned.detector)
+    data = {**prepared.provenance(options), "calibrated_on": "held-out part" if taught else "all of it"}
+    provenance = {"data": data, "training": training, "history": learned.history}
     candidate = write_bundle(
         storage.join(place, "candidate"),
         learned.detector,
@@ -80,10 +83,12 @@ def finish(
         learned.pictures,
         overwrite=True,
     )
-    say("calibrating on the held-out footage")
-    held_out = prepared.sides.held_out
+    held_out = [*([] if taught else prepared.sides.train), *prepared.sides.held_out]
+    say(f"calibrating on {'the held-out' if taught else 'all the'} footage")
     scored = score_footage(candidate, held_out, prepared.shape, options)
     calibration = fit_calibration(candidate.kind, scored, options)
+    if calibration.doubt:
+        say(calibration.doubt)
     start = learned.start
     compared = against_start(start, calibration, scored, held_out, options) if start else {}
     if compared:
@@ -98,6 +103,7 @@ def finish(
         bundle,
         {
             **training,
+            "calibrated_on": data["calibrated_on"],
             "threshold": calibration.default.threshold,
             "extrapolated": calibration.default.extrapolated,
             **compared,

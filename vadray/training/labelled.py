@@ -152,6 +152,8 @@ def train_recognition(options: TrainOptions, say: Say) -> Trained:
         )
     finally:
         storage.delete_folder(candidate.uri)
+    if calibration.doubt:
+        say(calibration.doubt)
     return Trained(
         bundle,
         {

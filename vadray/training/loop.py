@@ -1,6 +1,7 @@
 """The loop of every training, on Ray Train and on Ray Tune: a straight line from the strategy to the last epoch."""
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -69,6 +70,10 @@ def learn(
     import tensorflow as tf
 
     from vadray.detectors.registry import detector_class
+
+    # what it says of its own workings, each line twice, would hide what is said below
+    tf.get_logger().setLevel(logging.WARNING)
+    logging.getLogger("ray.train").setLevel(logging.WARNING)
 
     schedule = feed.schedule
     tf.config.threading.set_intra_op_parallelism_threads(config["threads"])

@@ -21,7 +21,7 @@ from tests.faults.fuzz_files import Fuzzed, fuzzed_archive, leaves_rows
 from tests.faults.material import untrained_bundles
 from vadray.config import SweepOptions
 from vadray.report import tables
-from vadray.sweep import driver
+from vadray.sweep import driver, request
 from vadray.sweep.cluster import connected
 from vadray.sweep.progress import Progress
 from vadray.sweep.verify import verify
@@ -55,7 +55,7 @@ def fuzz(place: Path, files: int, seed: int) -> dict[str, Any]:
     )
     begun = time.monotonic()
     console = Console(stderr=True)
-    driver.sweep(driver.prepare(options), console.print, Progress(console))
+    driver.sweep(request.prepare(options), console.print, Progress(console))
     seconds = time.monotonic() - begun
     rows = tables.read_table(str(report), "objects", SWEEP_ID).to_pylist()
     after = {

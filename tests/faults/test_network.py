@@ -22,7 +22,7 @@ from vadray import storage
 from vadray.config import SweepOptions
 from vadray.errors import VadrayError
 from vadray.report import tables
-from vadray.sweep import driver
+from vadray.sweep import driver, request
 from vadray.sweep.progress import Progress
 
 SECRET = "a-secret-that-nobody-may-read"
@@ -116,7 +116,7 @@ def test_a_bucket_that_vanishes_ends_the_sweep_with_one_error(cluster, s3_server
     vanishing.start()
     console = Console(stderr=True)
     with pytest.raises(VadrayError, match="no bucket vanishing; what was scored stays"):
-        driver.sweep(driver.prepare(options), console.print, Progress(console))
+        driver.sweep(request.prepare(options), console.print, Progress(console))
     vanishing.join()
     assert tables.read_commit(str(report), "night") is None
 

@@ -18,7 +18,7 @@ from tests.faults.fuzz_files import picture
 from tests.faults.material import untrained_bundles
 from vadray.config import SweepOptions
 from vadray.report import tables
-from vadray.sweep import driver
+from vadray.sweep import driver, request
 from vadray.sweep.progress import Progress
 from vadray.sweep.verify import verify
 
@@ -69,7 +69,7 @@ def sweep(archive: Path, report: Path, bundles: list[str], name: str, **more) ->
         decode_timeout_s=5, decode_memory_mib=256, clips=False, **more,
     )  # fmt: skip
     console = Console(stderr=True)
-    driver.sweep(driver.prepare(options), console.print, Progress(console))
+    driver.sweep(request.prepare(options), console.print, Progress(console))
     assert verify(str(report), name)["faults"] == []
     rows = tables.read_table(str(report), "objects", name).to_pylist()
     return {Path(row["object_uri"]).name: row for row in rows}

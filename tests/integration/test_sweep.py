@@ -18,7 +18,7 @@ from vadray.config import SweepOptions
 from vadray.errors import RequestError
 from vadray.report import tables
 from vadray.report.schemas import TABLES
-from vadray.sweep import driver
+from vadray.sweep import driver, request
 from vadray.sweep.progress import Progress
 from vadray.sweep.verify import verify
 
@@ -52,7 +52,7 @@ def swept(archive, bundles, tmp_path_factory):
         bundle=[{"path": str(bundle)} for bundle in bundles.values()],
     )
     console = Console(stderr=True)
-    return report, driver.sweep(driver.prepare(options), console.print, Progress(console))
+    return report, driver.sweep(request.prepare(options), console.print, Progress(console))
 
 
 def test_every_object_and_frame_is_there_once(swept, archive):
@@ -223,7 +223,7 @@ def test_other_settings_under_the_same_name_are_refused(swept, archive, bundles,
         bundle=[{"path": str(bundle)} for bundle in bundles.values()],
     )
     with pytest.raises(RequestError, match="archive: planned"):
-        driver.sweep(driver.prepare(options), print, Progress(Console()))
+        driver.sweep(request.prepare(options), print, Progress(Console()))
 
 
 def test_damaged_files_end_as_rows(bundles, archive, tmp_path, capsys):
@@ -329,7 +329,7 @@ def test_a_derived_name_tells_what_was_asked_for(archive, bundles, tmp_path):
 
     def name(**more) -> str:
         given = {"archive": str(archive.test), "out": str(tmp_path / "r"), "bundle": str(bundles["video"])}
-        return driver.prepare(SweepOptions(**{**given, **more})).sweep_id
+        return request.prepare(SweepOptions(**{**given, **more})).sweep_id
 
     routed = [{"path": str(bundles["video"]), "camera": "gate*"}]
     names = [

@@ -29,7 +29,7 @@ from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.config import BenchOptions, SweepOptions
 from vadray.detectors.registry import detector_class
 from vadray.errors import VadrayError
-from vadray.sweep import driver, plan_store, scores
+from vadray.sweep import plan_store, request, scores
 
 FEW = 100
 SWEEP_ID = "bench"
@@ -79,8 +79,8 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
     _write_bundle(bundle)
     left = max(1, round(objects * (1 - options.done)))
     say(f"making a plan of {objects:,} objects of which {left:,} are left, in {place}")
-    request = {"archive": archive, "out": report, "sweep_id": SWEEP_ID, "unit_images": options.unit_images}
-    prepared = driver.prepare(SweepOptions(bundle=bundle, **request))
+    asked = {"archive": archive, "out": report, "sweep_id": SWEEP_ID, "unit_images": options.unit_images}
+    prepared = request.prepare(SweepOptions(bundle=bundle, **asked))
     done: list[str] = []
     todo: list[str] = []
 
@@ -100,7 +100,7 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
     specimens.touch(storage.join(prepared.folder, "scores"), names)
     say(f"restarting: {len(done):,} units are scored, {len(todo):,} are left")
     return _first_score(
-        [f"{key}={value}" for key, value in {**request, "bundle": bundle}.items()], prepared.folder, todo
+        [f"{key}={value}" for key, value in {**asked, "bundle": bundle}.items()], prepared.folder, todo
     )
 
 

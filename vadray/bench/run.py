@@ -15,8 +15,8 @@ from vadray.bundle import write_bundle
 from vadray.calibration.calibration import Calibration, VideoScores
 from vadray.config import SweepOptions
 from vadray.detectors.registry import detector_class
-from vadray.sweep import driver
-from vadray.sweep.driver import Prepared
+from vadray.sweep import request
+from vadray.sweep.request import Prepared
 from vadray.sweep.scoring import score_units
 
 VIDEO_HEIGHT, VIDEO_WIDTH, VIDEO_FRAMES = 360, 640, 250
@@ -86,8 +86,8 @@ def _options(folder: Path, name: str, height: int, width: int, **further: int) -
 
 def units_of(options: SweepOptions) -> tuple[Prepared, pa.Table]:
     """The rows of the plan, which is not written. Ray must be connected."""
-    prepared = driver.prepare(options)
-    rows = [{**row, "part": 0} for row in driver.plan_rows(prepared, Counter())]
+    prepared = request.prepare(options)
+    rows = [{**row, "part": 0} for row in request.plan_rows(prepared, Counter())]
     return prepared, pa.Table.from_pylist(rows, PLAN_SCHEMA)
 
 

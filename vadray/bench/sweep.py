@@ -24,7 +24,7 @@ from vadray.bundle import open_bundle
 from vadray.config import BenchOptions, SweepOptions
 from vadray.media.decode import decode
 from vadray.sweep.cluster import connected, pools
-from vadray.sweep.driver import Prepared
+from vadray.sweep.request import Prepared
 from vadray.sweep.scorer import Scorer, configure_device, timed_score
 from vadray.sweep.units import FrameShape, decode_request
 

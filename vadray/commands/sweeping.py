@@ -12,14 +12,14 @@ NEEDS_A_LOOK = 3
 
 
 def run_plan(options: config.SweepOptions, console: Console) -> Result:
-    from vadray.sweep import driver
+    from vadray.sweep import request
 
-    prepared = driver.prepare(options)
+    prepared = request.prepare(options)
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     example = ""
     with cluster():
-        for row in driver.plan_rows(prepared, skipped):
+        for row in request.plan_rows(prepared, skipped):
             example = example or _as_understood(row["members"][0])
             if row["unit_index"] == 0:
                 counts["objects"] += len(row["members"])
@@ -56,11 +56,11 @@ def _as_understood(member: dict[str, Any]) -> str:
 def run_sweep(options: config.SweepOptions, console: Console) -> Result:
     if options.dry_run:
         return run_plan(options, console)
-    from vadray.sweep import driver
+    from vadray.sweep import driver, request
     from vadray.sweep.progress import Progress
 
-    prepared = driver.prepare(options)
-    committed = driver.committed(prepared)
+    prepared = request.prepare(options)
+    committed = request.committed(prepared)
     if committed:  # told without starting Ray
         console.print(f"sweep {prepared.sweep_id} is committed already: nothing to do", markup=False)
         commit = {**committed, "already": True}

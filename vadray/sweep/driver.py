@@ -1,13 +1,12 @@
 """The nightly sweep: plan, score, freeze, finalise, commit; whatever an earlier attempt did stands."""
 
 import contextlib
-import hashlib
 import json
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,142 +16,24 @@ from ray.exceptions import RayTaskError
 
 from vadray import storage
 from vadray.archive.plan_files import read_part_rows
-from vadray.archive.routing import Route
-from vadray.bundle import Bundle, open_bundle
 from vadray.calibration.calibration import Calibration
 from vadray.config import SweepOptions
-from vadray.errors import ClusterShrunk, RequestError, VadrayError
+from vadray.errors import ClusterShrunk, VadrayError
 from vadray.report import tables
 from vadray.report.html import write_report
-from vadray.sweep import plan_store, planning, scores
+from vadray.sweep import plan_store, scores
 from vadray.sweep.cluster import reason_of
-from vadray.sweep.earlier import Earlier, captured_until
 from vadray.sweep.finalise import PartResult, cameras_of, finalise_part
 from vadray.sweep.gauges import SweepGauges
 from vadray.sweep.lease import held, require_conditions
 from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
 from vadray.sweep.plan_store import FrozenPlan
 from vadray.sweep.progress import Progress
+from vadray.sweep.request import Prepared, committed, plan_rows
 from vadray.sweep.scoring import score_units
 from vadray.sweep.status import record_scoring
-from vadray.sweep.units import FrameShape, frame_shape
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A request that was checked: bundles opened, names chosen.
-
-    Args:
-        options: The command's options.
-        bundles: Opened, in the order given.
-        shapes: Frames that each bundle wants.
-        sweep_id: Given, or derived from archive, date and bundles.
-        report: Root of the report.
-        folder: `REPORT/_sweeps/<sweep_id>`.
-    """
-
-    options: SweepOptions
-    bundles: list[Bundle]
-    shapes: list[FrameShape]
-    sweep_id: str
-    report: str
-    folder: str
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a plan is made from: another value makes another plan."""
-        options = self.options
-        return {
-            "archive": storage.absolute(options.archive),
-            "routes": [route.model_dump() | {"path": ""} for route in options.bundle],
-            "scoring_digests": [bundle.scoring_digest for bundle in self.bundles],
-            **options.model_dump(
-                include={
-                    "pattern",
-                    "clips",
-                    "cameras",
-                    "since",
-                    "late_days",
-                    "until",
-                    "unit_frames",
-                    "unit_images",
-                    "clip_fps",
-                    "all",
-                }
-            ),
-        }
-
-
-def prepare(options: SweepOptions) -> Prepared:
-    """Checks a sweep's request without Ray and without writing anything.
-
-    Raises:
-        RequestError: A bundle, the report's path or the sweep's name is wrong.
-    """
-    planning.time_range(options)
-    bundles = [open_bundle(route.path) for route in options.bundle]
-    for bundle in bundles:
-        _ = bundle.calibration  # a bundle without one is refused now, not after a night of scoring
-    archive = storage.absolute(options.archive)
-    if not storage.is_s3(archive) and not os.path.exists(archive):
-        raise RequestError(f"archive: expected a folder or a file, found nothing at {archive}")
-    if options.sweep_id:
-        sweep_id = options.sweep_id
-    else:
-        # whatever changes which objects are scored is another sweep, or it would be told that nothing is to do
-        asked = options.model_dump(
-            include={"pattern", "clips", "cameras", "since", "late_days", "until", "all", "retry_quarantined"}
-        ) | {"routes": [route.model_dump() | {"path": ""} for route in options.bundle]}
-        identity = hashlib.sha256(
-            json.dumps([archive, [b.digest for b in bundles], asked], sort_keys=True).encode()
-        ).hexdigest()[:8]
-        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in storage.name(archive)).strip("-")
-        sweep_id = f"{name or 'archive'}-{datetime.now(UTC):%Y-%m-%d}-{identity}"
-    report = storage.folder(options.out, "out")
-    tables.check_names(report, sweep_id)
-    shapes = [frame_shape(bundle, options.unit_frames, options.clip_fps) for bundle in bundles]
-    return Prepared(options, bundles, shapes, sweep_id, report, tables.sweep_folder(report, sweep_id))
-
-
-def plan_rows(prepared: Prepared, skipped: Counter[str]):
-    """Rows of the plan, streamed. Ray must be connected."""
-    routes = [
-        Route(index, route.kind or bundle.kind, route.camera, route.pattern)
-        for index, (route, bundle) in enumerate(zip(prepared.options.bundle, prepared.bundles, strict=True))
-    ]
-    digests = [bundle.scoring_digest for bundle in prepared.bundles]
-    strides = [bundle.stride for bundle in prepared.bundles]
-    options = prepared.options
-    earlier = None if options.all else Earlier(prepared.report, digests, options.retry_quarantined)
-    newest = captured_until(commit for _, commit in tables.committed_sweeps(prepared.report))
-    rows = planning.plan_archive(
-        options,
-        options,
-        routes,
-        prepared.shapes,
-        digests,
-        strides,
-        earlier or planning.nothing_earlier,
-        skipped,
-        newest,
-        options.late_days,
-    )
-    return planning.require_objects(rows, options, skipped)
-
-
-def committed(prepared: Prepared) -> dict[str, Any] | None:
-    """The content of `commit.json`, or None where the sweep is not committed.
-
-    Raises:
-        RequestError: It was committed with other settings: what is asked for now was not done.
-    """
-    commit = tables.read_commit(prepared.report, prepared.sweep_id)
-    plan = plan_store.load(prepared.folder) if commit else None
-    if plan is not None:
-        plan_store.require_same(plan, prepared.settings, prepared.sweep_id)
-    return commit
 
 
 def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:

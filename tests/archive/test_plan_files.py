@@ -12,7 +12,7 @@ from vadray import storage
 from vadray.archive import plan_files
 from vadray.archive.objects import ArchiveObject
 from vadray.archive.plan import PLAN_SCHEMA, BundlePlan, Probed, part_of, plan_units
-from vadray.archive.plan_files import read_part, read_part_rows, write_plan
+from vadray.archive.plan_files import read_part, read_part_rows, read_units, write_plan
 from vadray.archive.routing import Route
 
 WHEN = datetime(2026, 11, 22, 1, 2, 3, 456, tzinfo=UTC)
@@ -78,6 +78,19 @@ def test_a_part_is_read_from_where_it_was_uploaded(place, tmp_path):
         assert list(read_part_rows(uri)) == list(read_part_rows(path))
         batches = list(read_part(uri, columns=["unit_id", "part"]))
         assert pa.Table.from_batches(batches).column_names == ["unit_id", "part"]
+
+
+@pytest.mark.parametrize(
+    "wanted", [slice(0), slice(3, 4), slice(None, None, 7), slice(-5, None), slice(None)]
+)
+def test_some_units_are_read_without_the_others(tmp_path, monkeypatch, wanted):
+    monkeypatch.setattr(plan_files, "_BATCH_MEMBERS", 20)
+    monkeypatch.setattr(plan_files, "_BUFFERED_BATCHES", 2)
+    [(_, path, _)] = write_plan(rows_of(300), 1, str(tmp_path))
+    assert pq.ParquetFile(path).num_row_groups > 3
+    rows = list(read_part_rows(path))[wanted]
+    found = read_units(path, pa.array([row["unit_id"] for row in rows], pa.string()))
+    assert [row for table in found for row in table.to_pylist()] == rows
 
 
 def test_a_failure_while_planning_leaves_no_spool(tmp_path):

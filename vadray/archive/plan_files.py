@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,33 @@ def read_part(
     Raises:
         DamagedSweep: It is not what `write_plan` made.
     """
+    with _opened(uri) as parquet:
+        yield from parquet.iter_batches(batch_size=rows, columns=columns)
+
+
+def read_units(uri: str, unit_ids: pa.Array) -> Iterator[pa.Table]:
+    """The rows of some units of a part, in plan order; of row groups without any nothing but the ids is read.
+
+    Args:
+        uri: As for `read_part`.
+        unit_ids: Which.
+
+    Raises:
+        DamagedSweep: It is not what `write_plan` made.
+    """
+    with _opened(uri) as parquet:
+        for group in range(parquet.num_row_groups):
+            wanted = pc.is_in(parquet.read_row_group(group, ["unit_id"])["unit_id"], unit_ids)
+            if pc.any(wanted).as_py():
+                yield parquet.read_row_group(group).filter(wanted)
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[pq.ParquetFile]:
     with undamaged(uri, "a part of a plan"), storage.open_read(uri) as file, pq.ParquetFile(file) as parquet:
         if not parquet.schema_arrow.equals(PLAN_SCHEMA):
             raise ValueError(f"columns {parquet.schema_arrow.names}")
-        yield from parquet.iter_batches(batch_size=rows, columns=columns)
+        yield parquet
 
 
 def read_part_rows(uri: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

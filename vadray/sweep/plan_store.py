@@ -19,13 +19,12 @@ from pydantic import BaseModel, Field
 
 from vadray import storage
 from vadray.archive.plan import PLAN_SCHEMA
-from vadray.archive.plan_files import read_part, write_plan
+from vadray.archive.plan_files import read_part, read_units, write_plan
 from vadray.errors import DamagedSweep, RequestError
 from vadray.storage.parquet import ANEW
 
 _KEYS = ["unit_id", "part", "status"]
 _KEYS_SCHEMA = pa.schema([PLAN_SCHEMA.field(name) for name in _KEYS])
-_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,14 @@ class FrozenPlan:
     def todo(self, done: pa.Table) -> pa.Table:
         """Planned units whose `unit_id` is not in `done`, in plan order.
 
-        Of parts without such a unit nothing but the ids is read.
+        Of row groups without such a unit nothing but the ids is read.
         """
         planned = self.planned()
         wanted = planned.filter(pc.invert(pc.is_in(planned["unit_id"], done["unit_id"])))
         tables = [PLAN_SCHEMA.empty_table()]
         for part in pc.unique(wanted["part"]).to_pylist():
             ids = wanted.filter(pc.equal(wanted["part"], part))["unit_id"].combine_chunks()
-            # a batch at a time: of a night's restart few rows are left
-            batches = (
-                batch.filter(pc.is_in(batch["unit_id"], ids))
-                for batch in read_part(self.uri(part), rows=_ROWS)
-            )
-            tables += [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
+            tables += read_units(self.uri(part), ids)  # of a night's restart few rows are left
         return pa.concat_tables(tables)
 
 

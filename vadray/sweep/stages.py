@@ -1,7 +1,7 @@
-"""The stages of a sweep as callables for Ray Data: one row is one unit (or one chunk of it) all the way.
+"""The stages of a sweep as callables for Ray Data: a row is some units, then one chunk of one of them.
 
-    plan rows → DecodeStage → ScoreStage → summaries      with GPUs: a GPU never waits inside a decoder
-    plan rows → DecodeAndScoreStage → summaries           without: frames stay in the process
+    units → DecodeStage → ScoreStage → summaries      with GPUs: a GPU never waits inside a decoder
+    units → DecodeAndScoreStage → summaries           without: frames stay in the process
 
 The functions below the stages know nothing of Ray.
 """
@@ -58,13 +58,13 @@ class StageSettings:
 
 
 class DecodeStage:
-    """Plan rows in, decoded chunks out."""
+    """Packed plan rows in, decoded chunks out."""
 
     def __init__(self, settings: StageSettings):
         self._decoding = Decoding(settings)
 
-    def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
-        for unit in plan.to_pylist():
+    def __call__(self, packed: pa.Table) -> Iterator[pa.Table]:
+        for unit in unpack_units(packed).to_pylist():
             for chunk, decode_s in self._decoding.chunks(unit):
                 yield pack(unit["unit_id"], unit["bundle"], chunk, decode_s)
 
@@ -87,14 +87,14 @@ class ScoreStage:
 
 
 class DecodeAndScoreStage:
-    """Plan rows in, score rows (or their summaries) out, in one process."""
+    """Packed plan rows in, score rows (or their summaries) out, in one process."""
 
     def __init__(self, settings: StageSettings):
         self._decoding = Decoding(settings)
         self._scoring = Scoring(settings)
 
-    def __call__(self, plan: pa.Table) -> Iterator[pa.Table]:
-        for unit in plan.to_pylist():
+    def __call__(self, packed: pa.Table) -> Iterator[pa.Table]:
+        for unit in unpack_units(packed).to_pylist():
             for chunk, decode_s in self._decoding.chunks(unit):
                 yield self._scoring.score(unit["unit_id"], unit["bundle"], chunk, decode_s)
 
@@ -233,6 +233,19 @@ def summary(table: pa.Table) -> pa.Table:
             "score_s": table["score_s"],
         }
     )
+
+
+def pack_units(units: pa.Table) -> pa.Table:
+    """Plan rows as one binary value: Ray takes a fifth of the time to put it, and there are thousands."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, units.schema) as writer:
+        writer.write_table(units)
+    return pa.table({"units": pa.array([sink.getvalue().to_pybytes()], pa.binary())})
+
+
+def unpack_units(packed: pa.Table) -> pa.Table:
+    """The inverse of `pack_units`, of one row or several."""
+    return pa.concat_tables(pa.ipc.open_stream(value.as_buffer()).read_all() for value in packed["units"])
 
 
 def pack(unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:

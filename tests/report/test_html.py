@@ -169,6 +169,16 @@ def test_figures_of_the_commit_are_shown_when_they_are_there(report):
     assert "50.0 s" in page and "attempts: 2" in page and "objects (version 4)" in page and "stae" in page
 
 
+def test_a_threshold_that_the_footage_cannot_show_is_said(report):
+    bundles = [
+        {"detector": "stae", "doubt": "the threshold 0.1 is extrapolated: 0.2 h <cannot> show it"},
+        {"detector": "vae", "doubt": ""},
+    ]
+    write_sweep(report, objects=[object_row("/a/a.mp4")], bundles=bundles)
+    page = render(str(report), "night-1")
+    assert page.count('class="doubt"') == 1 and "0.2 h &lt;cannot&gt; show it." in page
+
+
 @pytest.mark.parametrize("sweep_id", [None, "night-1"])
 def test_a_sweep_that_is_not_committed_has_no_page(report, sweep_id):
     with pytest.raises(RequestError, match="committed"):

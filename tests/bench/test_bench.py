@@ -84,3 +84,10 @@ def test_a_long_video_is_the_same_minute_again_and_again(tmp_path):
     specimens.write_long_video(tmp_path / "0.mp4", 32, 32, 3)
     chunks = decode_all(request_for(tmp_path / "0.mp4"))
     assert column(chunks, "time_s") == pytest.approx(np.arange(900) / 5)
+
+
+@pytest.mark.soak
+def test_resume_scores_what_is_left(capsys):
+    assert main(["bench", "resume", "objects=1000", "done=0.9"]) == 0
+    found = result(capsys)
+    assert found["objects"] == 1000 and found["seconds"] > 0 and found["driver_mib"] > 0

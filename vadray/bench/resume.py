@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -80,6 +81,8 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
     left = max(1, round(objects * (1 - options.done)))
     say(f"making a plan of {objects:,} objects of which {left:,} are left, in {place}")
     asked = {"archive": archive, "out": report, "sweep_id": SWEEP_ID, "unit_images": options.unit_images}
+    if not storage.is_s3(archive):
+        Path(archive).mkdir(parents=True)  # which a sweep wants to find
     prepared = request.prepare(SweepOptions(bundle=bundle, **asked))
     done: list[str] = []
     todo: list[str] = []

@@ -18,6 +18,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from vadray import storage
 from vadray.bench import specimens
+from vadray.bench.rounds import median_ratio
 from vadray.config import BenchOptions
 from vadray.errors import RequestError
 from vadray.media.decode import decode
@@ -96,9 +97,7 @@ def _measured(name: str, kind: Kind, uris: list[str], rounds: int, say: Say) -> 
     rate = {which: statistics.median(values) for which, values in times.items()}
     found: dict[str, Any] = {"frames": frames["ours"], "frames_per_cpu_s": round(rate["ours"], 1)}
     for which in loops.keys() - {"ours"}:
-        found[f"over_{which}"] = round(statistics.median(
-            ours / other for ours, other in zip(times["ours"], times[which], strict=True)
-        ), 3)  # fmt: skip
+        found[f"over_{which}"] = round(median_ratio(times["ours"], times[which]), 3)
     if kind == "video":
         found["cpu_hours_per_1000_camera_hours"] = round(CAMERA_HOURS * specimens.FPS / rate["ours"], 1)
     return found

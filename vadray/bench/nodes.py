@@ -35,7 +35,7 @@ def running(count: int) -> Iterator[None]:
 def task_seconds() -> float:
     """What a task of an actor that does nothing takes on the Ray that is connected; most of it is the driver's."""
     blocks = [pa.table({"number": [number]}) for number in range(TASKS)]
-    tasks = ray.data.from_arrow(blocks).map_batches(
+    tasks = ray.data.from_blocks(blocks).map_batches(
         _Nothing,
         compute=ActorPoolStrategy(size=1),
         num_cpus=ACTOR_CPUS,

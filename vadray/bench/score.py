@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from vadray.bench.plain import Windowed, predict
+from vadray.bench.rounds import median_ratio
 from vadray.config import BenchOptions
 from vadray.detectors.base import Detector
 from vadray.detectors.registry import DETECTORS, detector_class
@@ -83,13 +84,9 @@ def _measured(name: str, matrix_rate: float, rounds: int) -> dict[str, Any]:
         "of_matrix_rate": round(operations * ours / matrix_rate, 3),
     }
     if "naive" in rates:
-        found["over_naive"] = _median_ratio(rates["ours"], rates["naive"])
-    found["xla_over_ours"] = _median_ratio(rates["xla"], rates["ours"])
+        found["over_naive"] = round(median_ratio(rates["ours"], rates["naive"]), 2)
+    found["xla_over_ours"] = round(median_ratio(rates["xla"], rates["ours"]), 2)
     return found
-
-
-def _median_ratio(ours: list[float], others: list[float]) -> float:
-    return round(statistics.median(one / other for one, other in zip(ours, others, strict=True)), 2)
 
 
 def _matrix_rate(rounds: int) -> float:

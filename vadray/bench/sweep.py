@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from vadray.bench import plain
+from vadray.bench.rounds import median_ratio
 from vadray.bench.run import Run, picture_archive, scored, units_of, video_archive
 from vadray.bundle import open_bundle
 from vadray.config import BenchOptions, SweepOptions
@@ -88,15 +89,11 @@ def _measured(kind: str, case: Case, rounds: int, say: Say) -> dict[str, Any]:
         "start_s": round(statistics.median(run.start_s for run in runs), 1),
         "ideal_frames_per_s": round(statistics.median(rates["ideal"]), 1),
         "plain_frames_per_s": round(statistics.median(rates["plain"]), 1),
-        "of_ideal": _median_ratio(steady, rates["ideal"]),
-        "of_ideal_with_start": _median_ratio(whole, rates["ideal"]),
-        "over_plain": _median_ratio(steady, rates["plain"]),
-        "over_plain_with_start": _median_ratio(whole, rates["plain"]),
+        "of_ideal": round(median_ratio(steady, rates["ideal"]), 3),
+        "of_ideal_with_start": round(median_ratio(whole, rates["ideal"]), 3),
+        "over_plain": round(median_ratio(steady, rates["plain"]), 3),
+        "over_plain_with_start": round(median_ratio(whole, rates["plain"]), 3),
     }
-
-
-def _median_ratio(ours: list[float], others: list[float]) -> float:
-    return round(statistics.median(one / other for one, other in zip(ours, others, strict=True)), 3)
 
 
 def _ideal(case: Case) -> float:

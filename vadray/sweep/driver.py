@@ -85,8 +85,8 @@ def _drive(
             say(f"left out of the listing: {count} × {reason}")
     plan_store.require_same(plan, prepared.settings, prepared.sweep_id)
     for bundle in prepared.bundles:
-        if bundle.calibration.doubt:
-            say(f"bundle {bundle.uri}: {bundle.calibration.doubt}")
+        if doubt := bundle.calibration.doubt:
+            say(f"bundle {bundle.uri}: {doubt}")
     counts = plan.info["counts"]
     say(
         f"sweep {prepared.sweep_id}: {counts.get('objects', 0):,} objects, {counts.get('units', 0):,} units, "
@@ -99,7 +99,7 @@ def _drive(
     calibrations = _frozen_calibrations(prepared)
     results = _finalise(prepared, plan, manifest, calibrations)
     check()
-    commit = _commit(prepared, plan, results, time.monotonic() - begun)
+    commit = _commit(prepared, plan, calibrations, results, time.monotonic() - begun)
     write_report(prepared.report, prepared.sweep_id)
     return commit
 
@@ -210,7 +210,13 @@ def _finalise(
         raise VadrayError(f"the tables were not written, {reason_of(error)}") from error
 
 
-def _commit(prepared: Prepared, plan: FrozenPlan, results: list[PartResult], wall_s: float) -> dict[str, Any]:
+def _commit(
+    prepared: Prepared,
+    plan: FrozenPlan,
+    calibrations: list[str],
+    results: list[PartResult],
+    wall_s: float,
+) -> dict[str, Any]:
     files = [file for result in results for file in result.files]
     infos = {
         table: [file for file in files if file.table == table] for table in ("frames", "events", "objects")
@@ -231,9 +237,9 @@ def _commit(prepared: Prepared, plan: FrozenPlan, results: list[PartResult], wal
                 "kind": bundle.kind,
                 "bundle_digest": bundle.digest,
                 "scoring_digest": bundle.scoring_digest,
-                "doubt": bundle.calibration.doubt,
+                "doubt": Calibration.from_json(calibration).doubt,  # of what the tables were made with
             }
-            for bundle in prepared.bundles
+            for bundle, calibration in zip(prepared.bundles, calibrations, strict=True)
         ],
         "files": [asdict(file) for file in files],
         "tables": versions,

@@ -51,7 +51,7 @@ def bench_memory(options: BenchOptions, say: Say) -> dict[str, Any]:
     found = {}
     with tempfile.TemporaryDirectory(prefix="vadray-bench-") as temporary:
         folder = Path(temporary)
-        bundle = bundle_for(folder, "stae", HEIGHT, WIDTH)
+        bundle = bundle_for(str(folder / "bundle"), "stae", HEIGHT, WIDTH)
         for name, minutes in (("minute", 1), ("long", max(1, round(options.hours * 60)))):
             say(f"making and sweeping {minutes:,} minutes of video")
             archive = folder / name / "camera=1"

@@ -25,10 +25,8 @@ from vadray.archive.objects import ArchiveObject
 from vadray.archive.plan import BundlePlan, Probed, plan_units
 from vadray.archive.routing import Route
 from vadray.bench import specimens
-from vadray.bundle import write_bundle
-from vadray.calibration.calibration import Calibration, VideoScores
+from vadray.bench.run import bundle_for
 from vadray.config import BenchOptions, SweepOptions
-from vadray.detectors.registry import detector_class
 from vadray.errors import VadrayError
 from vadray.sweep import plan_store, request, scores
 
@@ -77,7 +75,7 @@ def bench_resume(options: BenchOptions, say: Say) -> dict[str, Any]:
 
 def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Start:
     archive, report, bundle = (storage.join(place, name) for name in ("archive", "report", "bundle"))
-    _write_bundle(bundle)
+    bundle_for(bundle, "conv_ae", 32, 32, filters=(4, 4), code_channels=2)
     left = max(1, round(objects * (1 - options.done)))
     say(f"making a plan of {objects:,} objects of which {left:,} are left, in {place}")
     asked = {"archive": archive, "out": report, "sweep_id": SWEEP_ID, "unit_images": options.unit_images}
@@ -105,13 +103,6 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
     return _first_score(
         [f"{key}={value}" for key, value in {**asked, "bundle": bundle}.items()], prepared.folder, todo
     )
-
-
-def _write_bundle(uri: str) -> None:
-    detector = detector_class("conv_ae")(height=32, width=32, filters=(4, 4), code_channels=2)
-    detector.build()
-    normal = [VideoScores(None, np.arange(500.0), np.random.default_rng(0).random(500, np.float32))]
-    write_bundle(uri, detector, Calibration.fit(normal, kind="image"), {}, {})
 
 
 def _objects(archive: str, count: int, left: int) -> Iterator[ArchiveObject]:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,18 +68,17 @@ def picture_archive(folder: Path, files: int, unit_images: int, side: int) -> Sw
     return _options(folder, "conv_ae", side, side, unit_images=unit_images)
 
 
-def bundle_for(folder: Path, name: str, height: int, width: int) -> str:
-    """A detector with random weights, in `folder`."""
-    detector = detector_class(name)(height=height, width=width)
+def bundle_for(uri: str, name: str, height: int, width: int, **settings: Any) -> str:
+    """A bundle at `uri` of a detector with random weights, calibrated on random scores; returns `uri`."""
+    detector = detector_class(name)(height=height, width=width, **settings)
     detector.build()
-    normal = [VideoScores(None, np.arange(500.0), np.ones(500, np.float32))]
-    bundle = str(folder / "bundle")
-    write_bundle(bundle, detector, Calibration.fit(normal, kind=detector.kind), {}, {})
-    return bundle
+    normal = [VideoScores(None, np.arange(500.0), np.random.default_rng(0).random(500, np.float32))]
+    write_bundle(uri, detector, Calibration.fit(normal, kind=detector.kind), {}, {})
+    return uri
 
 
 def _options(folder: Path, name: str, height: int, width: int, **further: int) -> SweepOptions:
-    bundle = bundle_for(folder, name, height, width)
+    bundle = bundle_for(str(folder / "bundle"), name, height, width)
     return SweepOptions(
         archive=str(folder / "archive"), bundle=bundle, out=str(folder / "report"), clips=False, **further
     )

@@ -126,9 +126,21 @@ def test_a_merged_file_that_no_change_tells_of_is_deleted_and_others_are_not(rep
     compaction.merge(str(report), standing[:2])
     stranger = report / "frames" / "sweep=night" / "part-00077.parquet"
     stranger.write_bytes(b"somebody's")
-    compaction.delete_leftovers(str(report), "night", "frames", standing)
+    compaction.delete_leftovers(str(report), "night", "frames", standing, [])
     names = sorted(path.name for path in stranger.parent.iterdir())
     assert names == [f"part-{part:05d}.parquet" for part in range(5)] + [stranger.name]
+
+
+def test_a_file_that_any_change_replaced_is_deleted_not_only_one_of_the_last(report):
+    commit = write_sweep(report)
+    for table in ("frames", "objects"):
+        merge_all(report, commit, table)
+    back = report / "frames" / "sweep=night" / "part-00001.parquet"
+    back.write_bytes(b"replaced long ago")
+    since = files.changes(str(report), "night")
+    assert since[-1].table == "objects"
+    compaction.delete_leftovers(str(report), "night", "frames", files.current(commit, since)["frames"], since)
+    assert [path.name for path in back.parent.iterdir()] == ["part-00000-00004.parquet"]
 
 
 def test_a_file_with_other_rows_than_were_committed_is_not_merged(report):

@@ -115,11 +115,24 @@ def carry_out(report_uri: str, sweep_id: str, change: Change) -> None:
         storage.delete(storage.join(report_uri, change.table, path))
 
 
-def delete_leftovers(report_uri: str, sweep_id: str, table: str, standing: Sequence[TableFile]) -> None:
-    """Deletes merged files that no change tells of: an interrupted compaction left them. Others are for `verify`."""
+def delete_leftovers(
+    report_uri: str, sweep_id: str, table: str, standing: Sequence[TableFile], since: Sequence[Change]
+) -> None:
+    """Deletes what interrupted compactions left: files that any change replaced, and merged ones of no change.
+
+    Others that do not stand are for `verify` to tell of.
+
+    Args:
+        report_uri: Folder of the report.
+        sweep_id: A committed sweep.
+        table: `frames`, `events` or `objects`.
+        standing: The table's files.
+        since: All recorded changes.
+    """
+    replaced = {path for change in since if change.table == table for path in change.removed}
     folder = storage.join(report_uri, table, f"{PARTITION}={sweep_id}")
     there = {f"{PARTITION}={sweep_id}/{name}" for name in storage.list_names(folder)}
     for path in there - {file.path for file in standing}:
-        found = _NAME.fullmatch(path.rpartition("/")[2])
-        if found is not None and found["last"]:
+        name = _NAME.fullmatch(path.rpartition("/")[2])
+        if path in replaced or (name is not None and name["last"]):
             storage.delete(storage.join(report_uri, table, path))

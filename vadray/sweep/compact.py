@@ -98,7 +98,7 @@ def _compact_sweep(
     standing = files.current(commit, since)
     tasks = {}
     for table, entries in standing.items():
-        compaction.delete_leftovers(report, sweep_id, table, entries)
+        compaction.delete_leftovers(report, sweep_id, table, entries, since)
         for group in compaction.groups(entries, options.target_mib * 2**20):
             tasks[_merge.remote(report, group)] = group
     while tasks:

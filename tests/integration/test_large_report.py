@@ -61,9 +61,9 @@ def committed(report) -> None:
 
 def seen(report) -> tuple:
     """What a reader of the files sees, which must be what a reader of the log sees."""
-    by_glob = duckdb.sql(f"select {FIGURES} from '{report}/frames/sweep=*/*.parquet'").fetchone()
+    (by_glob,) = duckdb.sql(f"select {FIGURES} from '{report}/frames/sweep=*/*.parquet'").fetchall()
     named = DeltaTable(str(report / "frames")).file_uris()
-    assert duckdb.sql(f"select {FIGURES} from read_parquet({named})").fetchone() == by_glob
+    assert duckdb.sql(f"select {FIGURES} from read_parquet({named})").fetchall() == [by_glob]
     return by_glob
 
 

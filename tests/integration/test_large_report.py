@@ -1,8 +1,6 @@
 """Compaction at its real size: a report of gigabytes of rows, in files of 128 to 512 MB."""
 
-import hashlib
 import json
-from dataclasses import asdict
 
 import duckdb
 import numpy as np
@@ -11,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from tests.report.rows import event_row, frame_row, object_row, write_commit, write_part
+from tests.report.rows import commit_files, event_row, frame_row, object_row, table_file, write_part
 from vadray import cli
-from vadray.report.files import TableFile
+from vadray.report.delta_log import FileInfo
 from vadray.report.schemas import TABLES
-from vadray.report.tables import commit_tables, file_path
+from vadray.report.tables import file_path
 
 pytestmark = [pytest.mark.ray, pytest.mark.soak]
 
@@ -46,17 +44,13 @@ def committed(report) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(frames_of(part), path, compression="zstd")
         uri = f"/a/camera=7/{part:05}.mp4"
-        write_part(report, "events", "night", part, [event_row(uri, part)])
-        write_part(report, "objects", "night", part, [object_row(uri)])
-        for table in TABLES:
-            path = report / table / file_path("night", part)
-            rows = pq.ParquetFile(path).metadata.num_rows
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            written.append(TableFile(file_path("night", part), path.stat().st_size, rows, table, digest))
-    commit_tables(
-        str(report), "night", {table: [file for file in written if file.table == table] for table in TABLES}
-    )
-    write_commit(report, "night", files=[asdict(file) for file in written], counts={})
+        infos = {
+            "frames": FileInfo(file_path("night", part), path.stat().st_size, FRAMES),
+            "events": write_part(report, "events", "night", part, [event_row(uri, part)]),
+            "objects": write_part(report, "objects", "night", part, [object_row(uri)]),
+        }
+        written += [table_file(report, table, info) for table, info in infos.items()]
+    commit_files(report, "night", written)
 
 
 def seen(report) -> tuple:

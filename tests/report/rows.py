@@ -1,6 +1,8 @@
 """Rows and files of a report, written as the sweep writes them."""
 
+import hashlib
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import cv2
@@ -9,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vadray.report.delta_log import FileInfo
+from vadray.report.files import TableFile
 from vadray.report.schemas import TABLES
-from vadray.report.tables import file_path
+from vadray.report.tables import commit_tables, file_path
 
 NIGHT = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
 
@@ -105,3 +108,16 @@ def write_commit(report, sweep_id: str, committed_at: datetime = NIGHT, **change
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(commit))
     return commit
+
+
+def table_file(report, table: str, info: FileInfo) -> TableFile:
+    """A written file as a commit names it."""
+    digest = hashlib.sha256((report / table / info.path).read_bytes()).hexdigest()
+    return TableFile(info.path, info.bytes, info.rows, table, digest)
+
+
+def commit_files(report, sweep_id: str, written: list[TableFile]) -> dict:
+    """Commits them as a sweep does: Delta logs, then `commit.json`, which is given back."""
+    by_table = {table: [file for file in written if file.table == table] for table in TABLES}
+    commit_tables(str(report), sweep_id, by_table)
+    return write_commit(report, sweep_id, files=[asdict(file) for file in written], counts={})

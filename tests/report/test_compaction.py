@@ -1,8 +1,6 @@
 """Compaction without Ray: what is merged, and that a table's readers see the same rows before, meanwhile and after."""
 
-import hashlib
 import itertools
-from dataclasses import asdict
 
 import duckdb
 import pyarrow.parquet as pq
@@ -11,20 +9,26 @@ from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.report.rows import event_row, frame_row, object_row, thumbnail, write_commit, write_part
+from tests.report.rows import (
+    commit_files,
+    event_row,
+    frame_row,
+    object_row,
+    table_file,
+    thumbnail,
+    write_part,
+)
 from vadray import storage
 from vadray.errors import VadrayError
 from vadray.report import compaction, files
 from vadray.report.files import TableFile
-from vadray.report.tables import commit_tables, iter_table, read_table
+from vadray.report.tables import iter_table, read_table
 
 TABLES = ("frames", "events", "objects")
 
 
 def file_of(report, table: str, part: int, rows: list[dict]) -> TableFile:
-    info = write_part(report, table, "night", part, rows)
-    content = (report / table / info.path).read_bytes()
-    return TableFile(info.path, info.bytes, info.rows, table, hashlib.sha256(content).hexdigest())
+    return table_file(report, table, write_part(report, table, "night", part, rows))
 
 
 def write_sweep(report, parts: int = 5) -> dict:
@@ -34,9 +38,7 @@ def write_sweep(report, parts: int = 5) -> dict:
         written.append(file_of(report, "frames", part, [frame_row(uri, i) for i in range(3)]))
         written.append(file_of(report, "events", part, [event_row(uri, part, thumbnail=thumbnail())]))
         written.append(file_of(report, "objects", part, [object_row(uri)]))
-    by_table = {table: [file for file in written if file.table == table] for table in TABLES}
-    commit_tables(str(report), "night", by_table)
-    return write_commit(report, "night", files=[asdict(file) for file in written], counts={})
+    return commit_files(report, "night", written)
 
 
 def merge_all(report, commit: dict, table: str, target: int = 2**20) -> None:

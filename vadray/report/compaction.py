@@ -129,7 +129,7 @@ def delete_leftovers(
         standing: The table's files.
         since: All recorded changes.
     """
-    replaced = {path for change in since if change.table == table for path in change.removed}
+    replaced = files.replaced(since, table)
     folder = storage.join(report_uri, table, f"{PARTITION}={sweep_id}")
     there = {f"{PARTITION}={sweep_id}/{name}" for name in storage.list_names(folder)}
     for path in there - {file.path for file in standing}:

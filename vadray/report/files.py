@@ -81,6 +81,11 @@ def current(commit: dict[str, Any], since: Sequence[Change]) -> dict[str, list[T
     }
 
 
+def replaced(since: Sequence[Change], table: str) -> set[str]:
+    """Paths of a table's files that were merged into others or dropped: what still lies there is left over."""
+    return {path for change in since if change.table == table for path in change.removed}
+
+
 def dropped(since: Sequence[Change]) -> dict[str, str]:
     """What retention has dropped, `frames` or `scores`, and when."""
     return {change.table: change.at for change in since if change.added is None}

@@ -58,7 +58,6 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
 def _files(report: str, sweep_id: str, commit: dict[str, Any], since: list[Change]) -> list[str]:
     """Faults of the tables' files, and of the Delta logs that name them."""
     faults = []
-    replaced = {(change.table, path) for change in since for path in change.removed}
     for table, standing in files.current(commit, since).items():
         for file in standing:
             faults += _changed(f"{table}/{file.path}", storage.join(report, table, file.path), file.sha256)
@@ -66,9 +65,10 @@ def _files(report: str, sweep_id: str, commit: dict[str, Any], since: list[Chang
         stored = storage.list_names(storage.join(report, table, partition))
         there = {f"{partition}/{name}" for name in stored if name.endswith(".parquet")}
         own = {file.path for file in standing}
+        replaced = files.replaced(since, table)
         faults += [
             f"{table}/{path}: was replaced, and is still there; `vadray compact` takes it away"
-            if (table, path) in replaced
+            if path in replaced
             else f"{table}/{path}: not part of the commit"
             for path in sorted(there - own)
         ]

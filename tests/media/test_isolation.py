@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from pathlib import Path
 
@@ -186,33 +185,26 @@ def test_it_runs_from_a_script_without_main_guard_and_dies_with_it(make_video, t
 
 
 @contextlib.contextmanager
-def killing_children(enough):
-    """Kills decoders in their first moments, until `enough` of those that were killed."""
-    killed: set[int] = set()
-    over = threading.Event()
+def killing_children(monkeypatch, count: float):
+    """Kills the first `count` decoders that are started, before they can say that they are ready."""
+    killed: list[int] = []
 
-    def kill() -> None:
-        while not over.is_set() and not enough(killed):
-            for process in psutil.Process().children():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    # its imports take longer than it takes to find it
-                    if "vadray.media.child" in process.cmdline():
-                        process.kill()
-                        killed.add(process.pid)
+    class KilledAtOnce(subprocess.Popen):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            if len(killed) < count:
+                self.kill()
+                killed.append(self.pid)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(isolation.subprocess, "Popen", KilledAtOnce)
         yield killed
-    finally:
-        over.set()
-        killer.join()
 
 
-def test_a_child_that_is_killed_while_it_starts_is_started_again(make_video):
+def test_a_child_that_is_killed_while_it_starts_is_started_again(make_video, monkeypatch):
     request = request_for(make_video("a.mp4"))
 
-    with killing_children(lambda killed: len(killed) == 5) as killed, IsolatedDecoder() as decoder:
+    with killing_children(monkeypatch, 5) as killed, IsolatedDecoder() as decoder:
         frames = scored(list(decoder.decode(request)))
         assert len(killed) == 5 and len(frames) == 90 and decoder.pid not in killed
 
@@ -220,7 +212,7 @@ def test_a_child_that_is_killed_while_it_starts_is_started_again(make_video):
 def test_where_every_child_is_killed_that_is_said(make_video, monkeypatch):
     monkeypatch.setattr(isolation, "STARTING_S", 2.0)
     with (
-        killing_children(lambda killed: False) as killed,
+        killing_children(monkeypatch, float("inf")) as killed,
         IsolatedDecoder() as decoder,
         pytest.raises(RuntimeError, match=r"cannot be started: .* SIGKILL"),
     ):

@@ -88,6 +88,12 @@ class UnitOptions(Options):
     unit_frames: int | None = Field(
         None, ge=1, description="frames of a unit; default: what fits 32 MiB decoded"
     )
+    scan_frames: int = Field(
+        100_000,
+        ge=0,
+        description="a video without an index that tells where to cut it, and with more frames than that, is read "
+        "through once while planning and cut too; it is one unit otherwise",
+    )
     clip_fps: float = Field(25.0, gt=0, description="frames per second of folders of numbered frames")
     unit_images: int = Field(64, ge=1, description="most images in a unit")
 

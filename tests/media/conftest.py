@@ -37,35 +37,36 @@ def picture(index: int, height: int = 64, width: int = 96) -> np.ndarray:
     return frame.clip(0, 255).astype(np.uint8)
 
 
+def encode_video(
+    path: Path,
+    *,
+    frames: int = 90,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    muxing: dict[str, str] | None = None,
+    pts: list[int] | None = None,
+    size: tuple[int, int] = (64, 96),
+) -> Path:
+    """Encodes `frames` pictures; `pts` gives their times in 1/1000 s where the rate is not constant."""
+    with av.open(str(path), "w", options=muxing or {}) as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        tick_s = Fraction(1, 1000) if pts else Fraction(1, 25)
+        stream.time_base = stream.codec_context.time_base = tick_s
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
+            frame.pts = pts[index] if pts else index
+            frame.time_base = tick_s
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 @pytest.fixture
 def make_video(tmp_path: Path) -> MakeVideo:
-    """Encodes `frames` pictures; `pts` gives their times in 1/1000 s where the rate is not constant."""
-
-    def make(
-        name: str,
-        *,
-        frames: int = 90,
-        codec: str = "libx264",
-        options: dict[str, str] | None = None,
-        pts: list[int] | None = None,
-        size: tuple[int, int] = (64, 96),
-    ) -> Path:
-        path = tmp_path / name
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream(codec, rate=25, options=options or {})
-            stream.height, stream.width = size
-            stream.pix_fmt = "yuv420p"
-            tick_s = Fraction(1, 1000) if pts else Fraction(1, 25)
-            stream.time_base = stream.codec_context.time_base = tick_s
-            for index in range(frames):
-                frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
-                frame.pts = pts[index] if pts else index
-                frame.time_base = tick_s
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
-        return path
-
-    return make
+    """`encode_video` into this test's folder, by name."""
+    return lambda name, **options: encode_video(tmp_path / name, **options)
 
 
 def request_for(path: Path | str, kind: str = "video", **options) -> DecodeRequest:

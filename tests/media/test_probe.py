@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tests.media.conftest import request_for
+from tests.media.containers import CONTAINERS
+from tests.media.test_video import all_pts
 from vadray.media.probe import boundaries, probe
 from vadray.media.request import Probe, Source
 
@@ -29,6 +31,42 @@ def test_other_containers_are_not_trusted(name: str, make_video):
     found = probe_file(make_video(name))
     assert found.timestamps is None
     assert found.error_type is None
+
+
+@pytest.mark.parametrize("name", ["b_frames.mkv", "open_gop.ts", "vp9.webm", "b_frames.mp4"])
+def test_read_through_it_gives_the_time_of_each_frame(name: str, make_video):
+    path, signs = make_video(name, **CONTAINERS[name]), []
+    found = probe(request_for(path).sources[0], 89, exact=True, alive=lambda: signs.append(1))
+    np.testing.assert_array_equal(found.timestamps, all_pts(path))
+    assert found.exact and found.frames_estimate == 90 and signs
+
+
+def test_what_promises_few_frames_is_not_read_through(make_video):
+    source = request_for(make_video("a.mkv")).sources[0]
+    assert probe(source, 90).timestamps is None
+    assert probe(source, 89).timestamps is not None
+
+
+def test_an_index_is_not_exact_without_reading_through(make_video):
+    found = probe(request_for(make_video("a.mp4")).sources[0], 90, exact=True)
+    assert len(found.timestamps) == 90 and not found.exact
+
+
+def test_a_recording_that_starts_anew_in_the_middle_is_not_cut(make_video, tmp_path: Path):
+    """Its times name frames twice: a range of time would hold others than a part of the file."""
+    once = make_video("once.ts").read_bytes()
+    path = tmp_path / "twice.ts"
+    path.write_bytes(once + once)
+    assert probe(request_for(path).sources[0], 0).timestamps is None
+
+
+def test_a_recording_that_begins_between_keyframes_is_cut_but_not_counted(make_video, tmp_path: Path):
+    """Who knows how many of its first pictures are shown."""
+    path = tmp_path / "late.ts"
+    whole = make_video("a.ts", options={"g": "20", "bf": "0"}).read_bytes()
+    path.write_bytes(whole[len(whole) * 2 // 5 // 188 * 188 :])
+    found = probe(request_for(path).sources[0], 0, exact=True)
+    assert 40 < len(found.timestamps) < 60 and not found.exact
 
 
 def test_a_cut_mp4_is_not_trusted(make_video, tmp_path: Path):

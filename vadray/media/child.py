@@ -66,7 +66,7 @@ class Server:
             except MemoryError as error:
                 answer = ("memory", str(error) or "decoding needs more memory than is allowed")
             except UNEXPECTED as error:
-                source = task.argument if task.command == "probe" else task.argument.sources[0]
+                source = task.argument[0] if task.command == "probe" else task.argument.sources[0]
                 reason = f"{source.uri}: {type(error).__name__}: {error}"
                 answer = ("error", UnreadableMedia("DecoderFailed", reason))
             except Exception as error:
@@ -106,7 +106,9 @@ class Server:
         if task.command == "probe":
             from vadray.media.probe import probe
 
-            self._connection.send(("probe", probe(task.argument)))
+            source, scan_frames, exact = task.argument
+            found = probe(source, scan_frames, exact, lambda: self._connection.send(("alive", None)))
+            self._connection.send(("probe", found))
             return
         from vadray.media.decode import decode
 

@@ -96,10 +96,11 @@ class IsolatedDecoder:
                 frames = self._must_child().frames(slot, shape, _slot_bytes(request))
                 yield replace(chunk, frames=frames.copy() if copy else frames)
 
-    def probe(self, source: Source) -> Probe:
-        """Probes a source in the child; result and errors as from `vadray.media.probe.probe` and `decode`."""
+    def probe(self, source: Source, scan_frames: int | None = None, exact: bool = False) -> Probe:
+        """Probes a source in the child; arguments, result and errors as of `vadray.media.probe.probe` and `decode`."""
         result = None
-        for kind, payload in self._ask("probe", source, 0, source.uri):
+        # while it reads a file through, it says from time to time that it is alive
+        for kind, payload in self._ask("probe", (source, scan_frames, exact), 0, source.uri):
             if kind == "probe":
                 result = payload
         assert isinstance(result, Probe)

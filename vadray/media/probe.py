@@ -1,6 +1,11 @@
-"""What a container's index says, and where a video may be cut, without decoding a frame."""
+"""What a container's index or packets say, and where a video may be cut, without decoding a frame."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import av.error
 import numpy as np
+from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from vadray.errors import UnreadableMedia
@@ -11,19 +16,30 @@ from vadray.media.request import Probe, Source
 # Frames of margin before the lead-in, since an index is in decoding order and frames are asked for in
 # presentation order: more than H.264 and HEVC may reorder.
 REORDER_MARGIN_FRAMES = 16
+PACKETS_BETWEEN_SIGNS = 1000
 
 Range = tuple[int | None, int | None, int | None]
 
 
-def probe(source: Source) -> Probe:
-    """Reads a source's header and index.
+def probe(
+    source: Source,
+    scan_frames: int | None = None,
+    exact: bool = False,
+    alive: Callable[[], None] = lambda: None,
+) -> Probe:
+    """Reads a source's header and index, and all its packets where that is wanted.
 
     An index is trusted only if it is real: an MP4 or MOV table with as many entries as frames declared, in
     order, inside the file, spanning the declared duration. Other containers promise what they do not hold
-    (one real file declares 31,913 frames and has 12), so they are decoded in one go.
+    (one real file declares 31,913 frames and has 12): they are decoded in one go, or read through once. What was
+    read is trusted if it came without an error, each packet with a timestamp of its own and in order.
 
     Args:
         source: Image, video or clip. Images are not opened.
+        scan_frames: Read a video through that has no trusted index and promises more frames than that, or does not
+            say how many; None for never.
+        exact: An index in decoding order is not enough, so that a cut falls on an exact number of frames.
+        alive: Called from time to time while a file is read through.
 
     Returns:
         What is known; `error_type` and `error` set where the container cannot be opened.
@@ -40,10 +56,20 @@ def probe(source: Source) -> Probe:
             duration_s=count / source.clip_fps,
             fps=source.clip_fps,
             timestamps=np.arange(count, dtype=np.int64),
+            exact=True,
         )
     try:
         with open_video(source) as (container, stream):
-            return _describe(container, stream, source)
+            found = _describe(container, stream, source)
+            if found.timestamps is not None and not exact:
+                return found
+            estimate = found.frames_estimate
+            if scan_frames is None or (estimate is not None and estimate <= scan_frames):
+                return found
+            stamps, all_shown = _scanned_timestamps(container, stream, alive)
+            if stamps is None:
+                return replace(found, timestamps=None)
+            return replace(found, timestamps=stamps, exact=all_shown, frames_estimate=len(stamps))
     except UnreadableMedia as error:
         return Probe(error_type=error.error_type, error=error.message)
 
@@ -121,6 +147,46 @@ def _trusted_timestamps(format_name: str, stream: VideoStream, source: Source) -
     if stream.duration and stamps[-1] - stamps[0] < 0.9 * stream.duration * (1 - 1 / len(stamps)):
         return None
     return stamps
+
+
+def _scanned_timestamps(
+    container: InputContainer, stream: VideoStream, alive: Callable[[], None]
+) -> tuple[np.ndarray | None, bool]:
+    """Timestamps of all packets in order of presentation, and whether each of them is sure to give a frame.
+
+    None where a packet is damaged or without a timestamp of its own, or decoding timestamps go back: where a
+    recording starts anew, say, and a range of time is not one of frames.
+    """
+    stamps: list[int] = []
+    decoding: int | None = None
+    starts_clean = True
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            if number % PACKETS_BETWEEN_SIGNS == 0:
+                alive()
+            if packet.size == 0:
+                continue
+            if packet.pts is None or packet.is_corrupt or packet.is_discard:
+                return None, False
+            if packet.dts is not None:  # Matroska has none where a stream begins
+                if decoding is not None and packet.dts <= decoding:
+                    return None, False
+                decoding = packet.dts
+            if not stamps:
+                starts_clean = packet.is_keyframe
+            stamps.append(packet.pts)
+    except av.error.FFmpegError:
+        return None, False  # the decoder will say what is wrong
+    if not stamps:
+        return None, False
+    read = np.array(stamps, np.int64)
+    order = read.argsort()
+    ordered = read[order]
+    moved = np.abs(order - np.arange(len(order))).max()
+    if moved > REORDER_MARGIN_FRAMES or not np.all(np.diff(ordered) > 0):
+        return None, False
+    # pictures before the first keyframe may refer to what is not there, and then are never shown
+    return ordered, starts_clean and ordered[0].item() == stamps[0]
 
 
 def _size(source: Source) -> int:

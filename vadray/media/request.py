@@ -186,8 +186,10 @@ class Probe:
         width: Columns as stored (rotation not applied); 0 if unknown.
         height: Rows as stored; 0 if unknown.
         time_base: Seconds per timestamp tick, or None.
-        timestamps: int64, strictly increasing, one per frame, from an index that can be trusted;
-            None where it cannot, and the file must be decoded in one go. For clips frame numbers.
+        timestamps: int64, strictly increasing, one per frame, from an index that can be trusted, or from all
+            packets; None where neither is at hand, and the file must be decoded in one go. For clips frame numbers.
+        exact: `timestamps` are those of the frames in order of presentation, of each that decodes; otherwise
+            those of decoding, which differ where pictures refer to later ones.
         error_type: Set when the file cannot be opened.
         error: The same for a person.
     """
@@ -200,5 +202,6 @@ class Probe:
     height: int = 0
     time_base: Fraction | None = None
     timestamps: np.ndarray | None = None
+    exact: bool = False
     error_type: str | None = None
     error: str | None = None

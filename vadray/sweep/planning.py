@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from vadray.media.request import Source
 from vadray.sweep.units import FrameShape, listed_version
 
 PROBES_PER_TASK = 32
+BYTES_PER_TASK = 4 * 2**30
 TASKS_AHEAD = 16
 LAST, LATE_DAYS = "last", 7
 DEALT_WITH = "captured before what earlier sweeps have dealt with"  # a reason to leave an object out
@@ -38,6 +40,7 @@ class Limits(Protocol):
     """What planning reads of a command's options besides the archive."""
 
     unit_images: int
+    scan_frames: int
     decode_timeout_s: float
     decode_memory_mib: int
 
@@ -58,12 +61,12 @@ def plan_archive(
 
     Args:
         options: Archive, pattern, clips, since, until.
-        limits: Limits of decoding, and `unit_images`.
+        limits: Limits of decoding, `unit_images` and `scan_frames`.
         routes: Which bundle scores what.
         shapes: By bundle.
         digests: Scoring digests, by bundle.
-        strides: By bundle. A video is cut into units only where windows move by one frame: an index is in
-            decoding order and cannot promise that a cut falls on another stride's grid.
+        strides: By bundle. Where windows move by more than one frame, a video is cut only at frames that were
+            counted: an index is in decoding order and cannot promise that a cut falls on the windows' grid.
         earlier: Tells of objects that an earlier sweep has scored.
         skipped: Counts, by reason, of files that were left out.
         newest: With `since=last`, by camera when the newest object was captured that was dealt with.
@@ -138,29 +141,22 @@ def _probed(
     earlier: Earlier,
 ) -> Iterator[Probed]:
     """Adds what the index says to videos that will be scored, in order and with few tasks under way."""
-    ahead: deque[tuple[list[Probed], ray.ObjectRef | None]] = deque()
+    ahead: deque[tuple[list[Probed], list[ray.ObjectRef]]] = deque()
     for batch in _batched(found):
         known: list[Probed] = []
-        wanted: list[tuple[int, ArchiveObject, FrameShape]] = []
+        wanted: list[_Wanted] = []
         for place, item in enumerate(batch):
             bundle = route_of(item, routes, root)
             if bundle is not None and earlier(bundle, item):
                 known.append(Probed(item, unchanged=True))
                 continue
             known.append(Probed(item))
-            if (
-                bundle is not None
-                and item.kind == "video"
-                and strides[bundle] == 1
-                and item.error_type is None
-            ):
-                wanted.append((place, item, shapes[bundle]))
-        ahead.append(
-            (
-                known,
-                _probe.remote(wanted, limits.decode_timeout_s, limits.decode_memory_mib) if wanted else None,
-            )
-        )
+            if bundle is not None and item.kind == "video" and item.error_type is None:
+                wanted.append(_Wanted(place, item, shapes[bundle], strides[bundle] > 1, limits.scan_frames))
+        probes = [
+            _probe.remote(some, limits.decode_timeout_s, limits.decode_memory_mib) for some in _shared(wanted)
+        ]
+        ahead.append((known, probes))
         if len(ahead) >= TASKS_AHEAD:
             yield from _settled(*ahead.popleft())
     while ahead:
@@ -174,27 +170,63 @@ def _batched(found: Iterable[ArchiveObject]) -> Iterator[list[ArchiveObject]]:
         yield batch
 
 
-def _settled(known: list[Probed], probes: "ray.ObjectRef | None") -> list[Probed]:
-    for place, item in ray.get(probes) if probes is not None else []:
+@dataclass(frozen=True)
+class _Wanted:
+    """A video to probe: the `n`th of its batch, and what is asked of it."""
+
+    place: int
+    item: ArchiveObject
+    shape: FrameShape
+    exact: bool
+    scan_frames: int
+
+
+def _shared(wanted: list[_Wanted]) -> Iterator[list[_Wanted]]:
+    """Tasks that read at most a few GiB each, should all be read through."""
+    task: list[_Wanted] = []
+    for one in wanted:
+        if task and sum(other.item.size for other in task) + one.item.size > BYTES_PER_TASK:
+            yield task
+            task = []
+        task.append(one)
+    if task:
+        yield task
+
+
+def _settled(known: list[Probed], probes: "list[ray.ObjectRef]") -> list[Probed]:
+    for place, item in itertools.chain.from_iterable(ray.get(probes)):
         known[place] = item
     return known
 
 
 @ray.remote(num_cpus=0.5)
-def _probe(
-    wanted: list[tuple[int, ArchiveObject, FrameShape]], timeout_s: float, memory_mib: int
-) -> list[tuple[int, Probed]]:
+def _probe(wanted: list[_Wanted], timeout_s: float, memory_mib: int) -> list[tuple[int, Probed]]:
     results = []
     with IsolatedDecoder(memory_bytes=memory_mib * 2**20, timeout_s=timeout_s) as decoder:
-        for place, item, shape in wanted:
-            results.append((place, probe_object(decoder, item, shape)))
+        for one in wanted:
+            results.append(
+                (one.place, probe_object(decoder, one.item, one.shape, one.exact, one.scan_frames))
+            )
     return results
 
 
-def probe_object(decoder: IsolatedDecoder, item: ArchiveObject, shape: FrameShape) -> Probed:
+def probe_object(
+    decoder: IsolatedDecoder,
+    item: ArchiveObject,
+    shape: FrameShape,
+    exact: bool = False,
+    scan_frames: int | None = None,
+) -> Probed:
     """Where to cut a video. One whose header cannot be read, or must not be believed, is one streaming unit.
 
     Whether it can be decoded at all is for the decoder to say: a bad header alone quarantines nothing.
+
+    Args:
+        decoder: Opens the file.
+        item: The video.
+        shape: Frames that are wanted of it.
+        exact: Cut at counted frames, or not at all.
+        scan_frames: As of `vadray.media.probe.probe`.
     """
     tar = item.tar
     source = Source(
@@ -206,11 +238,13 @@ def probe_object(decoder: IsolatedDecoder, item: ArchiveObject, shape: FrameShap
         shard_offset=tar.offset if tar else None,
     )
     try:
-        probe = decoder.probe(source)
+        probe = decoder.probe(source, scan_frames, exact)
     except UnreadableMedia:
         return Probed(item)
     if probe.error_type:
         return Probed(item)
+    if exact and not probe.exact:
+        return Probed(item, frames_estimate=probe.frames_estimate)
     return Probed(item, boundaries(probe, shape.chunk_frames, shape.lead_frames), probe.frames_estimate)
 
 

@@ -57,6 +57,7 @@ class Prepared:
                     "late_days",
                     "until",
                     "unit_frames",
+                    "scan_frames",
                     "unit_images",
                     "clip_fps",
                     "all",

@@ -34,6 +34,8 @@ SCHEMA_VERSION = 1
 SCORING_VERSION = 1
 MOST_PIXELS = 1 << 14  # of a side of a detector's input
 
+Precision = Literal["float32", "bfloat16"]
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -103,12 +105,22 @@ class Bundle:
         except RequestError as error:
             raise RequestError(f"bundle {self.uri}: {error}") from error
 
-    def load_detector(self) -> "Detector":
-        """The detector with its weights. Imports Keras."""
+    def digest_in(self, precision: Precision) -> str:
+        """The scoring digest of scores in this precision: other numbers than those in float32."""
+        if precision == "float32":
+            return self.scoring_digest
+        return sha256(f"{self.scoring_digest} {precision}".encode())[:32]
+
+    def load_detector(self, precision: Precision = "float32") -> "Detector":
+        """The detector with its weights. Imports Keras.
+
+        Args:
+            precision: What its layers compute in; weights, pictures and scores are float32.
+        """
         from vadray.model_file import load_detector
 
         try:
-            detector = load_detector(storage.read_bytes(storage.join(self.uri, "model.keras")))
+            detector = load_detector(storage.read_bytes(storage.join(self.uri, "model.keras")), precision)
         except RequestError as error:
             written = self.info["versions"]
             raise RequestError(

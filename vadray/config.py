@@ -68,6 +68,21 @@ class ClusterOptions(Options):
     gpus: int | None = Field(
         None, ge=0, description="GPU score actors; default: the cluster's GPUs, 0 scores on CPU"
     )
+    max_actors: int | None = Field(
+        None,
+        ge=1,
+        description="decode actors on a cluster that brings machines when they are asked for: they are, and the pool grows "
+        "to so many as they come; default: what is there",
+    )
+    max_gpus: int | None = Field(None, ge=0, description="GPU score actors likewise")
+    scorers_per_gpu: int = Field(
+        1, ge=1, description="score actors that share a GPU, where one alone does not fill it"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="what the layers compute in; bfloat16 is for GPUs: scores change by less than a percent, and are "
+        "told apart from those in float32",
+    )
     fuse: bool | None = Field(
         None, description="decode and score in one actor; default: only where no GPU scores"
     )
@@ -362,10 +377,10 @@ class DemoOptions(Options):
 
 
 class BenchOptions(Options):
-    name: Literal["decode", "memory", "resume", "scale", "score", "sweep"] = Field(
+    name: Literal["decode", "memory", "resume", "scale", "score", "sweep", "train"] = Field(
         description="decode: media to small frames, on one core; memory: of a long recording beside a short one; resume: how soon a restarted sweep does useful work; "
         "scale: planning many objects, and a simulated cluster; score: detectors on this machine's device; sweep: scoring on Ray "
-        "against plain processes and a plain loop"
+        "against plain processes and a plain loop; train: two workers against one"
     )
     hours: float = Field(24.0, gt=0, description="memory: of the long recording")
     data: str | None = Field(None, description="decode: a video of one's own, too")

@@ -9,6 +9,8 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 _PLAIN = {("keras", "DTypePolicy")}
 
 
-def load_detector(content: bytes) -> "Detector":
+def load_detector(content: bytes, precision: str = "float32") -> "Detector":
     """The detector of a file with its weights.
 
     Args:
         content: Of `model.keras`.
+        precision: "float32", or "bfloat16" for layers that compute in that, with weights in float32.
 
     Raises:
         RequestError: It is no such file, names what is not vadray's, or does not load.
@@ -38,13 +41,24 @@ def load_detector(content: bytes) -> "Detector":
         with tempfile.TemporaryDirectory(prefix="vadray-model-") as folder:
             path = os.path.join(folder, "model.keras")
             Path(path).write_bytes(content)
-            detector = keras.saving.load_model(path, compile=False, safe_mode=True)
+            with _layers_compute_in(precision):
+                detector = keras.saving.load_model(path, compile=False, safe_mode=True)
     except RequestError:
         raise
     except Exception as error:  # a stranger's file can make Keras, h5py and zipfile raise anything
         reason = f"{type(error).__name__}: {error}"
         raise RequestError(f"it does not load with Keras {keras.__version__}: {reason}") from error
     return detector
+
+
+@contextmanager
+def _layers_compute_in(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _require_own(config: Any) -> None:

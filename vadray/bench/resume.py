@@ -87,7 +87,7 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
 
     def rows() -> Iterator[dict[str, Any]]:
         found = (Probed(one) for one in _objects(archive, objects, left))
-        plan = [BundlePlan(prepared.bundles[0].scoring_digest, 1, 0)]
+        plan = [BundlePlan(prepared.scoring_digests[0], 1, 0)]
         routes = [Route(0, "image", None, None)]
         for row in plan_units(
             found, root=archive, routes=routes, bundles=plan, unit_images=options.unit_images

@@ -20,7 +20,8 @@ from vadray.config import BenchOptions
 from vadray.detectors.base import Detector
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
-from vadray.sweep.scorer import BLOCK_FRAMES, Scorer
+from vadray.sweep.blocks import BLOCK_FRAMES
+from vadray.sweep.scorer import Scorer
 
 MATRIX = 2048  # side of the matrices whose product is the machine's measure
 PRODUCTS = 4

@@ -64,8 +64,13 @@ def run_doctor(options: config.DoctorOptions, console: Console) -> Result:
 def run_bench(options: config.BenchOptions, console: Console) -> Result:
     from importlib import import_module
 
+    from vadray.bench.tables import tables_of
+
     bench = getattr(import_module(f"vadray.bench.{options.name}"), f"bench_{options.name}")
-    return 0, bench(options, say(console))
+    found = bench(options, say(console))
+    for title, columns, rows in tables_of(options.name, found):
+        console.print(table(title, columns, rows))
+    return 0, found
 
 
 def run_models(options: config.ModelsOptions, console: Console) -> Result:

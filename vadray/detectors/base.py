@@ -87,7 +87,8 @@ class Detector(keras.Model):
         backbone_weights: str | None = IMAGENET,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        # layers follow Keras's policy, as mixed precision wants; pictures, errors and scores stay what they are
+        super().__init__(**{"dtype": "float32", **kwargs})
         for argument, value in (("height", height), ("width", width)):
             if value <= 0 or value % 8 or value % cell:
                 raise RequestError(
@@ -134,7 +135,7 @@ class Detector(keras.Model):
         self.height, self.width, self.channels = height, width, channels
         self.window, self.stride, self.cell, self.flow = window, stride, cell, flow
         self.relative = relative
-        self.normal_error = NormalError(name="normal_error") if relative else None
+        self.normal_error = NormalError(name="normal_error", dtype="float32") if relative else None
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Detector":

@@ -94,7 +94,9 @@ class ConvolutionalAutoencoder(Detector):
             raise RequestError(f"Argument `blur` must be at least 0. Received: blur={blur}")
         self.filters, self.code_channels = tuple(filters), code_channels
         self.contrast, self.blur, self.per_picture = contrast, blur, per_picture
-        self.local_contrast = LocalContrast(contrast, name="local_contrast") if contrast else None
+        self.local_contrast = (
+            LocalContrast(contrast, name="local_contrast", dtype="float32") if contrast else None
+        )
         self.encoder = self.encoder_of_pictures(self.filters, code_channels)
         self.decoder = decoder(self.filters, channels, activation="linear" if contrast else "sigmoid")
 

@@ -67,7 +67,9 @@ class DenseAutoencoder(Detector):
         self.units, self.activation = units, activation
         self.picture_size = height * width * channels
         self.code = keras.layers.Dense(units, activation=activation, name="code")
-        self.picture = keras.layers.Dense(self.picture_size, activation="sigmoid", name="picture")
+        self.picture = keras.layers.Dense(
+            self.picture_size, activation="sigmoid", name="picture", dtype="float32"
+        )
 
     def build_layers(self) -> None:
         self.code.build((None, self.picture_size))

@@ -73,7 +73,7 @@ class FusedDetector(Detector):
     def to_cells(self, error: Any) -> Any:
         """Mean error of each cell, blurred by 3 x 3 cells: `[n, rows, columns]` to `[n, height / cell, width / cell]`."""
         rows, columns = self.height // self.cell, self.width // self.cell
-        error = error[..., None]
+        error = ops.cast(error, "float32")[..., None]  # of features it has what the layers compute in
         if error.shape[1] % rows == 0 and error.shape[2] % columns == 0:
             pool = (error.shape[1] // rows, error.shape[2] // columns)
             error = ops.average_pool(error, pool, strides=pool, padding="valid")

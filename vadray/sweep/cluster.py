@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import ray
 from ray.exceptions import RayTaskError
@@ -14,6 +15,7 @@ from vadray.config import ClusterOptions
 from vadray.errors import RequestError
 
 ACTOR_CPUS = 0.9  # a fraction, so that a few small tasks always find room beside the actors
+SCORER_CPUS = 0.1  # of a scorer that has a GPU
 
 LOOPBACK, DASHBOARD = "127.0.0.1", "RAY_API_SERVER_ADDRESS"
 
@@ -23,11 +25,14 @@ class Pools:
     """How many actors of each kind.
 
     Args:
-        decode: Decode actors; with `fused`, actors that decode and score.
-        score: GPU score actors, 0 if `fused`.
+        decode: Decode actors to begin with; with `fused`, actors that decode and score.
+        score: Score actors to begin with, 0 if `fused`.
         fused: Decode and score in one actor.
         threads: TensorFlow's CPU threads in each scorer, 0 for its own choice.
-        gpu: Scorers have a GPU each.
+        gpu: Scorers have a GPU each, or share one.
+        per_gpu: Scorers of a GPU.
+        most_decode: What `decode` may grow to while the cluster brings machines; None where both stay.
+        most_score: What `score` may grow to then.
     """
 
     decode: int
@@ -35,17 +40,33 @@ class Pools:
     fused: bool
     threads: int
     gpu: bool
+    per_gpu: int = 1
+    most_decode: int | None = None
+    most_score: int | None = None
 
     @property
     def gpus(self) -> int:
         """How many GPUs they take."""
-        return (self.decode if self.fused else self.score) if self.gpu else 0
+        return -(-(self.decode if self.fused else self.score) // self.per_gpu) if self.gpu else 0
+
+    @property
+    def device(self) -> dict[str, Any]:
+        """What Ray sets aside for a scorer."""
+        if not self.gpu:
+            return {"num_cpus": ACTOR_CPUS}
+        return {"num_gpus": 1 / self.per_gpu, "num_cpus": SCORER_CPUS}
 
     def __str__(self) -> str:
-        on = "a GPU each" if self.gpu else f"{ACTOR_CPUS} CPU each"
+        share = f"1/{self.per_gpu}" if self.per_gpu > 1 else "a"
+        on = f"{share} GPU each" if self.gpu else f"{ACTOR_CPUS} CPU each"
+        decode, score = _count(self.decode, self.most_decode), _count(self.score, self.most_score)
         if self.fused:
-            return f"{self.decode} actors, {on}"
-        return f"{self.decode} decode actors, {ACTOR_CPUS} CPU each, and {self.score} score actors, {on}"
+            return f"{decode} actors, {on}"
+        return f"{decode} decode actors, {ACTOR_CPUS} CPU each, and {score} score actors, {on}"
+
+
+def _count(now: int, most: int | None) -> str:
+    return f"{now} to {most}" if most is not None and most > now else f"{now}"
 
 
 @contextmanager
@@ -129,48 +150,78 @@ def gpus_to_use(options: ClusterOptions) -> int:
 
 
 def pools(options: ClusterOptions) -> Pools:
-    """Sizes the actor pools by what the cluster has.
+    """Sizes the actor pools by what the cluster has, or is to bring.
 
     Raises:
         RequestError: More is asked for than the cluster has.
     """
+    if options.max_actors is not None or options.max_gpus is not None:
+        return _growing(options)
     gpus = gpus_to_use(options)
     fused = gpus == 0 if options.fuse is None else options.fuse
-    scorers = 0 if fused else max(gpus, 1)
-    room = _room(gpus, scorers, fused)
+    scorers = 0 if fused else max(gpus * options.scorers_per_gpu, 1)
+    room = _room(gpus, scorers, fused, options.scorers_per_gpu)
     actors = options.actors or max(room, 0)
     if actors < 1 or actors > room:
         cpus = ray.cluster_resources().get("CPU", 0.0)
         raise RequestError(
             f"actors: expected from 1 to {room}, what {cpus:g} CPUs hold at {ACTOR_CPUS} CPU an actor"
-            f"{f' beside {scorers} score actors' if scorers else ''}; received {options.actors or actors}"
+            f"{f' beside {scorers} score actors' if scorers else ''}; received {options.actors or actors}; "
+            "max_actors and max_gpus ask a cluster for more machines"
         )
     cpus = ray.cluster_resources().get("CPU", 0.0)
     threads = 0 if gpus else max(1, int(cpus / (actors if fused else scorers + actors)))
-    return Pools(decode=actors, score=scorers, fused=fused, threads=threads, gpu=gpus > 0)
+    return Pools(actors, scorers, fused, threads, gpus > 0, options.scorers_per_gpu)
+
+
+def _growing(options: ClusterOptions) -> Pools:
+    """Pools that begin with what is there, one actor at least, whose machine the cluster brings.
+
+    Raises:
+        RequestError: The most is less than the least.
+    """
+    there = int(ray.cluster_resources().get("GPU", 0))
+    most_gpus = options.max_gpus if options.max_gpus is not None else there
+    gpus = min(there if options.gpus is None else options.gpus, most_gpus)
+    fused = most_gpus == 0 if options.fuse is None else options.fuse
+    per_gpu = options.scorers_per_gpu
+    scorers = 0 if fused else max(1, gpus * per_gpu)
+    most_score = 0 if fused else max(scorers, most_gpus * per_gpu)
+    room = _room(gpus, scorers, fused, per_gpu)
+    most = options.max_actors or max(1, room)
+    if fused and most_gpus:
+        most = min(most, most_gpus * per_gpu)
+    actors = max(1, min(room, most) if options.actors is None else options.actors)
+    if actors > most:
+        raise RequestError(f"actors: expected at most max_actors={most}, received {actors}")
+    # how many there will be on a machine nobody knows: one thread each, as many actors as CPUs
+    return Pools(actors, scorers, fused, 0 if most_gpus else 1, most_gpus > 0, per_gpu, most, most_score)
 
 
 def fit(before: Pools) -> Pools | None:
     """What of these pools the cluster holds now, at most all of them; None where no work can go on.
 
-    Work on GPUs does not go on without: on CPUs it would take days and tell nobody.
+    Work on GPUs does not go on without: on CPUs it would take days and tell nobody. Pools that grow are always held:
+    the cluster is asked for what they miss.
     """
+    if before.most_decode is not None:
+        return before
     gpus = min(before.gpus, int(ray.cluster_resources().get("GPU", 0)))
     if before.gpu and gpus == 0:
         return None
-    scorers = min(before.score, gpus) if before.gpu else before.score
-    decode = min(before.decode, _room(gpus, scorers, before.fused))
+    scorers = min(before.score, gpus * before.per_gpu) if before.gpu else before.score
+    decode = min(before.decode, _room(gpus, scorers, before.fused, before.per_gpu))
     return replace(before, decode=decode, score=scorers) if decode > 0 else None
 
 
-def _room(gpus: int, scorers: int, fused: bool) -> int:
+def _room(gpus: int, scorers: int, fused: bool, per_gpu: int) -> int:
     """How many decode actors the nodes hold beside the scorers; an actor is on one node."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    device_cpus = 0.1 if gpus and not fused else 0.0  # beside each GPU
+    device_cpus = SCORER_CPUS * per_gpu if gpus and not fused else 0.0  # beside each GPU
     room = sum(
         int(max(0.0, node.get("CPU", 0.0) - device_cpus * node.get("GPU", 0.0)) / ACTOR_CPUS)
         for node in nodes
     )
     if fused and gpus:
-        return min(room, gpus)
+        return min(room, gpus * per_gpu)
     return room - (0 if gpus else scorers)

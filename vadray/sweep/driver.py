@@ -236,10 +236,12 @@ def _commit(
                 "detector": bundle.detector_name,
                 "kind": bundle.kind,
                 "bundle_digest": bundle.digest,
-                "scoring_digest": bundle.scoring_digest,
+                "scoring_digest": scoring_digest,
                 "doubt": Calibration.from_json(calibration).doubt,  # of what the tables were made with
             }
-            for bundle, calibration in zip(prepared.bundles, calibrations, strict=True)
+            for bundle, scoring_digest, calibration in zip(
+                prepared.bundles, prepared.scoring_digests, calibrations, strict=True
+            )
         ],
         "files": [asdict(file) for file in files],
         "tables": versions,

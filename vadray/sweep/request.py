@@ -41,13 +41,18 @@ class Prepared:
     folder: str
 
     @property
+    def scoring_digests(self) -> list[str]:
+        """Of the bundles, in the precision that is asked for."""
+        return [bundle.digest_in(self.options.precision) for bundle in self.bundles]
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What a plan is made from: another value makes another plan."""
         options = self.options
         return {
             "archive": storage.absolute(options.archive),
             "routes": [route.model_dump() | {"path": ""} for route in options.bundle],
-            "scoring_digests": [bundle.scoring_digest for bundle in self.bundles],
+            "scoring_digests": self.scoring_digests,
             **options.model_dump(
                 include={
                     "pattern",
@@ -84,7 +89,10 @@ def prepare(options: SweepOptions) -> Prepared:
     else:
         # whatever changes which objects are scored is another sweep, or it would be told that nothing is to do
         asked = options.model_dump(
-            include={"pattern", "clips", "cameras", "since", "late_days", "until", "all", "retry_quarantined"}
+            include={
+                *("pattern", "clips", "cameras", "since", "late_days", "until"),
+                *("all", "retry_quarantined", "precision"),
+            }
         ) | {"routes": [route.model_dump() | {"path": ""} for route in options.bundle]}
         identity = hashlib.sha256(
             json.dumps([archive, [b.digest for b in bundles], asked], sort_keys=True).encode()
@@ -103,7 +111,7 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]) -> Iterator[dict[str, A
         Route(index, route.kind or bundle.kind, route.camera, route.pattern)
         for index, (route, bundle) in enumerate(zip(prepared.options.bundle, prepared.bundles, strict=True))
     ]
-    digests = [bundle.scoring_digest for bundle in prepared.bundles]
+    digests = prepared.scoring_digests
     strides = [bundle.stride for bundle in prepared.bundles]
     options = prepared.options
     earlier = None if options.all else Earlier(prepared.report, digests, options.retry_quarantined)

@@ -1,6 +1,7 @@
 """Scores decoded frames on the device. The one place of the sweep that imports TensorFlow."""
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,39 +10,56 @@ import numpy as np
 from vadray.detectors.localise import localise
 from vadray.errors import VadrayError
 from vadray.media.thumbnail import thumbnail
+from vadray.sweep.blocks import BLOCK_FRAMES, bytes_of_results, free_device_bytes, large_block
 
 if TYPE_CHECKING:
     from vadray.detectors.base import Detector
 
-BLOCK_FRAMES = 64  # frames scored by one call of the device
 MOMENT_FRAMES = 64  # at most one thumbnail in so many frames of video
 THUMBNAILS_PER_CHUNK = 8
 
 
 class Scorer:
-    """A detector on this process's device.
+    """A detector on this process's device. Thread-safe: one call uses the device at a time.
 
     Args:
         detector: With its weights; made after `configure_device`.
         compile_for_device: Compile by XLA: worth it on a GPU only.
+        chunk_frames: Most frames that come at once: on a GPU, more of them are scored by one call where its memory
+            allows.
     """
 
-    def __init__(self, detector: "Detector", compile_for_device: bool = False):
-        import tensorflow as tf
-
+    def __init__(self, detector: "Detector", compile_for_device: bool = False, chunk_frames: int = 0):
         self.cell = detector.cell
         self.context = detector.context
         self._channels = detector.channels
         self.is_video = detector.kind == "video"
-        self._block = max(detector.stride, BLOCK_FRAMES // detector.stride * detector.stride)
-        shape = (self.context + self._block, detector.height, detector.width, detector.input_channels)
-        # one static shape: a second one would be traced and, on a GPU, compiled again
-        self._score = tf.function(
+        self._detector, self._compile = detector, compile_for_device
+        self._device = threading.Lock()
+        small = max(detector.stride, BLOCK_FRAMES // detector.stride * detector.stride)
+        # few static shapes: each is traced and, on a GPU, compiled once
+        self._functions = {small: self._function(small)}
+        if compile_for_device and chunk_frames > small and (free := free_device_bytes()):
+            graph = self._functions[small].get_concrete_function().graph
+            large = large_block(chunk_frames, detector.stride, bytes_of_results(graph), free)
+            self._functions = {large: self._function(large), **self._functions}
+
+    def _function(self, frames: int) -> Any:
+        import tensorflow as tf
+
+        detector = self._detector
+        shape = (self.context + frames, detector.height, detector.width, detector.input_channels)
+        return tf.function(
             detector.score,
             input_signature=[tf.TensorSpec(shape, tf.uint8)],
-            jit_compile=compile_for_device,
+            jit_compile=self._compile,
             autograph=False,
         )
+
+    @property
+    def blocks(self) -> list[int]:
+        """Frames of a call, largest first."""
+        return sorted(self._functions, reverse=True)
 
     def score(self, frames: np.ndarray, lead: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scores frames.
@@ -63,14 +81,19 @@ class Scorer:
             return np.zeros(0, np.float32), np.zeros((0, 1, 1), np.float32), np.zeros(0, np.float32)
         context = frames[max(lead - self.context, 0) : lead]
         padding = np.repeat(frames[:1], self.context - len(context), axis=0)
-        parts = []
-        for start in range(0, count, self._block):
-            block = frames[lead + start : lead + min(start + self._block, count)]
-            tail = np.repeat(block[-1:], self._block - len(block), axis=0)
-            inputs = np.concatenate([padding, context, block, tail])
-            parts.append([np.asarray(value)[: len(block)] for value in self._score(inputs)])
-            seen = np.concatenate([padding, context, block])
-            padding, context = seen[:0], seen[len(seen) - self.context :]
+        before = np.concatenate([padding, context])
+        parts, start = [], lead
+        while start < len(frames):
+            left = len(frames) - start
+            size = next((size for size in self.blocks if size <= left), min(self.blocks))
+            block = frames[start : start + size]
+            tail = np.repeat(block[-1:], size - len(block), axis=0)
+            given = self._on_device(size, np.concatenate([before, block, tail]))
+            if given is None:
+                continue
+            parts.append([value[: len(block)] for value in given])
+            before = np.concatenate([before, block])[len(before) + len(block) - self.context :]
+            start += size
         score, error_map, mse = (np.concatenate(values) for values in zip(*parts, strict=True))
         if not np.isfinite(score).all():
             raise VadrayError(
@@ -78,6 +101,24 @@ class Scorer:
                 "the bundle's weights are damaged or its training diverged"
             )
         return score, error_map, mse
+
+    def _on_device(self, size: int, inputs: np.ndarray) -> list[np.ndarray] | None:
+        """What the detector gives; None where so large a block did not fit, which then is smaller from now on."""
+        import tensorflow as tf
+
+        with self._device:
+            if size not in self._functions:
+                return None  # another thread has met its end
+            try:
+                return [np.asarray(value) for value in self._functions[size](inputs)]
+            except tf.errors.ResourceExhaustedError:
+                smaller = size // 2 // self._detector.stride * self._detector.stride
+                if smaller == 0:
+                    raise
+                del self._functions[size]
+                if not self._functions:
+                    self._functions[smaller] = self._function(smaller)
+                return None
 
     def thumbnails(self, frames: np.ndarray, score: np.ndarray, boxes: np.ndarray) -> list[tuple[int, bytes]]:
         """Pictures of the highest-scoring moments: pairs of an index into `frames` and a JPEG.

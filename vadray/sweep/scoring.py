@@ -52,6 +52,7 @@ def settings_for(
         decode_memory_mib=options.decode_memory_mib,
         threads=threads,
         gpu=gpu,
+        precision=options.precision,
         error_maps=error_maps,
         tries=Tries(),
     )
@@ -91,7 +92,7 @@ def score_units(
     if units.num_rows == 0:
         return
     size = pools(options)
-    size = replace(size, decode=min(size.decode, units.num_rows))
+    size = replace(size, decode=min(size.decode, units.num_rows))  # what may grow does so only for a backlog
     settings = settings_for(
         bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
     )
@@ -110,16 +111,25 @@ def score_units(
 def _stages(dataset: Dataset, settings: StageSettings, size: Pools) -> Dataset:
     common: dict[str, Any] = {
         "fn_constructor_args": (settings,),
-        "batch_size": None,
+        "batch_size": 1,  # a row is plenty, and whole blocks (None) are refused where there are GPUs
         "batch_format": "pyarrow",
         "zero_copy_batch": True,
     }
-    device: dict[str, Any] = {"num_gpus": 1, "num_cpus": 0.1} if size.gpu else {"num_cpus": ACTOR_CPUS}
-    decoders = ActorPoolStrategy(size=size.decode)
+    decoders = _pool(size.decode, size.most_decode)
     if size.fused:
-        return dataset.map_batches(DecodeAndScoreStage, compute=decoders, **common, **device)
+        return dataset.map_batches(DecodeAndScoreStage, compute=decoders, **common, **size.device)
     chunks = dataset.map_batches(DecodeStage, compute=decoders, num_cpus=ACTOR_CPUS, **common)
-    return chunks.map_batches(ScoreStage, compute=ActorPoolStrategy(size=size.score), **common, **device)
+    scorers = _pool(
+        size.score, size.most_score, max_concurrent_calls_per_actor=2, enable_true_multi_threading=True
+    )
+    return chunks.map_batches(ScoreStage, compute=scorers, **common, **size.device)
+
+
+def _pool(actors: int, most: int | None, **more: Any) -> ActorPoolStrategy:
+    """A pool that stays, or one that Ray Data makes larger and smaller as work waits for it."""
+    if most is None:
+        return ActorPoolStrategy(size=actors, **more)
+    return ActorPoolStrategy(min_size=1, initial_size=actors, max_size=max(actors, most), **more)
 
 
 def decode_to_store(

@@ -7,6 +7,7 @@ The functions below the stages know nothing of Ray.
 """
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from vadray.bundle import open_bundle
+from vadray.bundle import Precision, open_bundle
 from vadray.media.request import DecodedChunk, MemberInfo
 from vadray.sweep import scores
 from vadray.sweep.scorer import Scorer, configure_device, timed_score, to_picture_pixels
@@ -40,6 +41,7 @@ class StageSettings:
         decode_memory_mib: Address space of a decoding process.
         threads: CPU threads of a scorer, 0 for TensorFlow's choice.
         gpu: Whether scorers have a GPU.
+        precision: What detectors' layers compute in.
         tries: Counts how often work is begun; what kills its workers is given up.
         error_maps: Pass error maps on with the score rows, where these are passed on: for evaluation. A sweep has
             no use for them.
@@ -54,6 +56,7 @@ class StageSettings:
     threads: int
     gpu: bool
     tries: "Tries"
+    precision: Precision = "float32"
     error_maps: bool = False
 
 
@@ -70,7 +73,10 @@ class DecodeStage:
 
 
 class ScoreStage:
-    """Decoded chunks in, score rows (or their summaries) out."""
+    """Decoded chunks in, score rows (or their summaries) out.
+
+    Two of its calls may run at once: while one uses the device, the other reads its frames or writes its scores.
+    """
 
     def __init__(self, settings: StageSettings):
         self._scoring = Scoring(settings)
@@ -137,19 +143,29 @@ def given_up(chunk: DecodedChunk, tries: int) -> DecodedChunk:
 
 
 class Scoring:
-    """Scores chunks by the right bundle and hands the rows on. Detectors are loaded when first needed."""
+    """Scores chunks by the right bundle and hands the rows on. Detectors are loaded when first needed.
+
+    Thread-safe.
+    """
 
     def __init__(self, settings: StageSettings):
         self._settings = settings
         self._scorers: dict[int, Scorer] = {}
+        self._loading = threading.Lock()
+
+    def _scorer(self, bundle: int) -> Scorer:
+        with self._loading:
+            if bundle not in self._scorers:
+                configure_device(self._settings.threads)
+                opened = open_bundle(self._settings.bundles[bundle])
+                detector = opened.load_detector(self._settings.precision)
+                many = self._settings.shapes[bundle].chunk_frames if opened.kind == "video" else 0
+                self._scorers[bundle] = Scorer(detector, self._settings.gpu, many)
+            return self._scorers[bundle]
 
     def score(self, unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:
-        if bundle not in self._scorers:
-            configure_device(self._settings.threads)
-            detector = open_bundle(self._settings.bundles[bundle]).load_detector()
-            self._scorers[bundle] = Scorer(detector, self._settings.gpu)
         table = score_chunk(
-            self._scorers[bundle],
+            self._scorer(bundle),
             self._settings.shapes[bundle],
             unit_id,
             chunk,

@@ -14,7 +14,7 @@ from vadray.config import ClusterOptions
 from vadray.detectors.base import Detector
 from vadray.detectors.recognition import frame_motion
 from vadray.evaluation.datasets import ObjectLabels
-from vadray.sweep.cluster import ACTOR_CPUS, pools
+from vadray.sweep.cluster import pools
 from vadray.sweep.scorer import Scorer, configure_device
 from vadray.sweep.stages import unpack
 from vadray.sweep.units import FrameShape
@@ -44,11 +44,10 @@ def look(
     """
     chunks = footage.load(units, shape, base.window, base.window, options, say).chunks
     size = pools(options)
-    device: dict[str, float] = {"num_gpus": 1, "num_cpus": 0.1} if size.gpu else {"num_cpus": ACTOR_CPUS}
     weights = ray.put(base.get_weights())
     config = keras.saving.serialize_keras_object(base)
     lookers = [
-        _Looker.options(**device).remote(  # type: ignore[attr-defined]
+        _Looker.options(**size.device).remote(  # type: ignore[attr-defined]
             config, weights, size.threads
         )
         for _ in range(min(size.score or size.decode, len(chunks)))

@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,9 @@ def learn(
     Args:
         config: A `recipe`.
         feed: Batches of this rank; its schedule says how many.
-        report: Called after each epoch with its row of the history, the state (`epoch`, `best`, `waited`, `history`)
-            and a function that writes a checkpoint into a folder.
+        report: Called after each epoch with its row of the history and, beside it, `epoch_s` and `feed_s`, the seconds
+            it took and those of them spent waiting for frames; the state (`epoch`, `best`, `waited`, `history`); and a
+            function that writes a checkpoint into a folder.
         resumed: Opens the folder of a checkpoint to go on from; None where there is none.
         say: Tells a person.
 
@@ -149,8 +151,9 @@ def learn(
         for one in (optimizer, adversary_optimizer):
             one.learning_rate = rate
 
-    batches = feed.batches(state["epoch"])
+    batches = _Timed(feed.batches(state["epoch"]))
     while state["epoch"] < schedule.epochs and state["waited"] < config["patience"]:
+        begun, batches.waited_s = time.monotonic(), 0.0
         losses: list[float] = []
         rates: list[float] = []
         for step, motion in enumerate(schedule.epoch_motion(state["epoch"]).tolist()):
@@ -181,8 +184,26 @@ def learn(
             "learning_rate": float(np.mean(rates)),
         }
         state["history"].append(metrics)
+        epoch_s = time.monotonic() - begun
         say(
             f"epoch {state['epoch']}/{schedule.epochs}  loss {loss:.6f}  validation {validation_loss:.6f}"
-            f"{'' if improved else '  (no better)'}"
+            f"{'' if improved else '  (no better)'}  {epoch_s:.1f} s, {batches.waited_s / epoch_s:.0%} of it waiting for frames"
         )
-        report(metrics, state, save)
+        report({**metrics, "epoch_s": epoch_s, "feed_s": batches.waited_s}, state, save)
+
+
+class _Timed:
+    """An iterator that counts the seconds in which it was waited for."""
+
+    def __init__(self, batches: Iterator[tuple[np.ndarray, np.ndarray]]):
+        self._batches, self.waited_s = batches, 0.0
+
+    def __iter__(self) -> "_Timed":
+        return self
+
+    def __next__(self) -> tuple[np.ndarray, np.ndarray]:
+        begun = time.monotonic()
+        try:
+            return next(self._batches)
+        finally:
+            self.waited_s += time.monotonic() - begun

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,21 @@ Say = Callable[[str], None]
 FEED_CPUS = 1.0  # Ray Data's own source tasks ask for a whole CPU: with less left, training waits for ever
 
 
+@dataclass(frozen=True)
+class Run:
+    """A training that came to its end.
+
+    Args:
+        history: Loss, validation loss and learning rate of each epoch.
+        epoch_s: Seconds of the last epoch; None where none was left to do.
+        feed_s: Of these, what rank 0 spent waiting for frames.
+    """
+
+    history: list[dict[str, Any]]
+    epoch_s: float | None
+    feed_s: float | None
+
+
 def run_training(
     detector: Detector,
     options: TrainOptions,
@@ -34,7 +50,7 @@ def run_training(
     schedule: Schedule,
     place: str,
     say: Say,
-) -> list[dict[str, Any]]:
+) -> Run:
     """Trains and leaves in `detector` the weights of the epoch with the lowest validation loss.
 
     Args:
@@ -44,9 +60,6 @@ def run_training(
         schedule: What each step sees.
         place: Where checkpoints are; a run that is there goes on.
         say: Tells a person.
-
-    Returns:
-        Loss, validation loss and learning rate of each epoch.
 
     Raises:
         RequestError: The cluster cannot hold the workers.
@@ -111,7 +124,9 @@ def run_training(
     with best.as_directory() as folder:
         detector.load_weights(os.path.join(folder, WEIGHTS))
     with last.as_directory() as folder:
-        return json.loads(Path(folder, STATE).read_text())["history"]
+        history = json.loads(Path(folder, STATE).read_text())["history"]
+    last_report = result.metrics or {}
+    return Run(history, last_report.get("epoch_s"), last_report.get("feed_s"))
 
 
 def train_worker(config: dict[str, Any]) -> None:

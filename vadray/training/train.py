@@ -45,7 +45,7 @@ def train(options: TrainOptions, say: Say) -> Trained:
     if prepared.held is not None:
         steps = schedule(options, prepared.learned, prepared.held)
         say(footage_in_words(prepared, steps))
-        history = run_training(detector, options, config, steps, place, say)
+        history = run_training(detector, options, config, steps, place, say).history
         pictures["training.png"] = loss_curves(history)
         training |= {
             **learning_figures(options, prepared, steps, history),

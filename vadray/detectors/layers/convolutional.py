@@ -106,6 +106,9 @@ def decoder(
         steps.append(keras.layers.Conv2D(4 * width, 3, padding="same", activation=ACTIVATION))
         steps.append(DepthToSpace(2))
     steps.append(keras.layers.Conv2D(widths[len(widths) - last], 3, padding="same", activation=ACTIVATION))
-    steps.append(keras.layers.Conv2D(4**last * channels, 3, padding="same", activation=activation))
-    steps.append(DepthToSpace(2**last))
+    # the picture in float32 whatever the policy: its error is a small difference of numbers that are nearly the same
+    steps.append(
+        keras.layers.Conv2D(4**last * channels, 3, padding="same", activation=activation, dtype="float32")
+    )
+    steps.append(DepthToSpace(2**last, dtype="float32"))
     return keras.Sequential(steps, name=name)

@@ -91,8 +91,12 @@ class Expansion(keras.layers.Layer):
         self.refine = [
             keras.layers.Conv2D(width, 3, padding="same", activation=ACTIVATION) for width in widths
         ]
-        self.leave = keras.layers.Conv2D(4 * channels, 3, padding="same", activation=activation)
+        # the picture in float32 whatever the policy: its error is a small difference of numbers that are nearly the same
+        self.leave = keras.layers.Conv2D(
+            4 * channels, 3, padding="same", activation=activation, dtype="float32"
+        )
         self.double = DepthToSpace(2)
+        self.spread = DepthToSpace(2, dtype="float32")
 
     def build(self, input_shape: Any) -> None:
         count, rows, columns, _ = input_shape
@@ -103,7 +107,7 @@ class Expansion(keras.layers.Layer):
             rows, columns, depth = rows * 2, columns * 2, refine.filters
             refine.build((count, rows, columns, depth))
         self.leave.build((count, rows, columns, depth))
-        self.double.build((count, rows, columns, 4 * self.channels))
+        self.spread.build((count, rows, columns, 4 * self.channels))
         self.built = True
 
     def call(self, code: Any, levels: Sequence[Any] | None = None) -> Any:
@@ -113,7 +117,7 @@ class Expansion(keras.layers.Layer):
             if levels is not None:
                 maps = maps + levels[-2 - number]
             maps = refine(maps)
-        return self.double(self.leave(maps))
+        return self.spread(self.leave(maps))
 
     def compute_output_shape(self, code_shape: Any, levels_shape: Any = None) -> tuple[Any, ...]:
         halved = 2 ** len(self.filters)

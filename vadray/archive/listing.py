@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -90,7 +89,7 @@ def _list(
         elif camera is None and captured_at is None:
             yield found
         else:
-            yield replace(found, camera=camera, captured_at=captured_at)
+            yield found.described(camera, captured_at)
 
 
 def _described(found: ArchiveObject, root: str, pattern: PathPattern) -> tuple[str | None, datetime | None]:

@@ -73,3 +73,19 @@ class ArchiveObject:
     tar: TarMember | None = None
     error_type: str | None = None
     error: str | None = None
+
+    def described(self, camera: str | None, captured_at: datetime | None) -> "ArchiveObject":
+        """The same with what its path tells. `dataclasses.replace` takes a tenth of planning a million objects."""
+        return ArchiveObject(
+            self.uri,
+            self.kind,
+            self.size,
+            self.etag,
+            self.modified,
+            camera,
+            captured_at,
+            self.clip,
+            self.tar,
+            self.error_type,
+            self.error,
+        )

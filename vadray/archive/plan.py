@@ -14,6 +14,7 @@ from vadray.archive.routing import Route, route_of
 Status = Literal["planned", "unchanged", "skipped", "quarantined"]
 Boundary = tuple[int | None, int | None, int | None]
 UNITS_PER_PART = 64
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 MOST_PARTS = 256
 
 _MEMBER = pa.struct(
@@ -257,7 +258,7 @@ def _member(member: ArchiveObject) -> dict[str, Any]:
 
 def unit_id(members: Sequence[tuple[str, str]], boundary: Boundary, scoring_digest: str | None) -> str:
     """The name of a unit, 32 hexadecimal digits, decided by `(uri, etag)` of members, range and digest."""
-    text = json.dumps([members, boundary, scoring_digest], separators=(",", ":"))
+    text = _COMPACT.encode([members, boundary, scoring_digest])
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 

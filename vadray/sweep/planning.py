@@ -194,7 +194,7 @@ def _shared(wanted: list[_Wanted]) -> Iterator[list[_Wanted]]:
 
 
 def _settled(known: list[Probed], probes: "list[ray.ObjectRef]") -> list[Probed]:
-    for place, item in itertools.chain.from_iterable(ray.get(probes)):
+    for place, item in itertools.chain.from_iterable(ray.get(probes) if probes else ()):
         known[place] = item
     return known
 

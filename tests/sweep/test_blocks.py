@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from vadray.archive.objects import ArchiveObject
 from vadray.archive.plan import PLAN_SCHEMA, BundlePlan, Probed, plan_units
 from vadray.archive.routing import Route
-from vadray.sweep.scoring import BLOCKS_OF_AN_ACTOR, MOST_BLOCKS, units_of_a_block
+from vadray.sweep.scoring import (
+    BLOCKS_OF_AN_ACTOR,
+    FRAMES_OF_A_BLOCK,
+    LEAST_BLOCKS_OF_AN_ACTOR,
+    MOST_BLOCKS,
+    units_of_a_block,
+)
 from vadray.sweep.stages import pack_units, unpack_units
 
 
@@ -20,6 +26,17 @@ def test_tasks_are_bounded_and_no_actor_waits_for_a_long_last_one(units, actors)
     assert blocks <= max(MOST_BLOCKS, BLOCKS_OF_AN_ACTOR * actors)
     # one more unit a task would make them too few
     assert each == 1 or units / (each - 1) > max(MOST_BLOCKS, BLOCKS_OF_AN_ACTOR * actors)
+
+
+@given(units=st.integers(1, 3_000_000), actors=st.integers(1, 2000), frames=st.floats(0, 5000))
+def test_tasks_are_worth_their_while_where_that_leaves_each_actor_some(units, actors, frames):
+    each = units_of_a_block(units, actors, frames)
+    blocks = -(-units // each)
+    assert each == units_of_a_block(units, actors) or blocks >= LEAST_BLOCKS_OF_AN_ACTOR * actors
+    assert (
+        each * max(1, int(frames)) >= FRAMES_OF_A_BLOCK
+        or units / (each + 1) < LEAST_BLOCKS_OF_AN_ACTOR * actors
+    )
 
 
 def test_what_tasks_get_are_the_units_once_and_in_order():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vadray.archive.plan import PLAN_SCHEMA
 from vadray.bench import specimens
@@ -30,7 +31,7 @@ class Run:
 
     Args:
         wall_s: From the start of the actors to the last score.
-        start_s: To the first score, less what its chunk took.
+        start_s: To the first scores, less what decoding and scoring them took.
         steady_per_s: Frames a second between the first score and the last.
         decode_s: Waiting for decoded frames, of all chunks together.
         score_s: Scoring, of all chunks together.
@@ -94,16 +95,16 @@ def units_of(options: SweepOptions) -> tuple[Prepared, pa.Table]:
 def scored(prepared: Prepared, units: pa.Table, folder: Path) -> Run:
     """Scores units on the Ray that is connected; scores go to `folder`."""
     decode_s = score_s = start_s = first_s = last_s = 0.0
-    frames = chunks = first_frames = 0
+    frames = chunks = first_frames = 0  # the first results are of a whole task, begun before they came
     begun = time.monotonic()
     for table in score_units(
         units, prepared.bundles, prepared.shapes, prepared.options, str(folder), thumbnails=True
     ):
-        for row in table.to_pylist():
-            if not chunks:
-                first_s, first_frames = time.monotonic() - begun, row["frames"]
-                start_s = first_s - row["decode_s"] - row["score_s"]
-            decode_s, score_s = decode_s + row["decode_s"], score_s + row["score_s"]
-            frames, chunks, last_s = frames + row["frames"], chunks + 1, time.monotonic() - begun
+        last_s = time.monotonic() - begun
+        decode_s += pc.sum(table["decode_s"]).as_py()
+        score_s += pc.sum(table["score_s"]).as_py()
+        frames, chunks = frames + pc.sum(table["frames"]).as_py(), chunks + table.num_rows
+        if not first_s:
+            first_s, first_frames, start_s = last_s, frames, last_s - decode_s - score_s
     steady = (frames - first_frames) / (last_s - first_s)
     return Run(time.monotonic() - begun, start_s, steady, decode_s, score_s, frames, chunks)

@@ -175,5 +175,5 @@ def _night(
 
 def _blocks(units: int, frames: int, actors: int) -> list[Block]:
     """Units of one chunk in the blocks that a sweep makes of them."""
-    rows = units_of_a_block(units, actors)
+    rows = units_of_a_block(units, actors, frames)
     return [[frames] * min(rows, units - start) for start in range(0, units, rows)]

@@ -34,13 +34,13 @@ def _holds_things(value: dict[str, Any]) -> bool:
 
 
 def _table(title: str, things: Iterable[tuple[str, Any]]) -> Table:
-    rows = {name: _flat(value) for name, value in things}
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    return (
-        title,
-        ["", *columns],
-        [[name, *(row.get(column, "") for column in columns)] for name, row in rows.items()],
-    )
+    """A row a thing, or a column a thing where there are more figures than things."""
+    flat = {name: _flat(value) for name, value in things}
+    figures = list(dict.fromkeys(figure for one in flat.values() for figure in one))
+    if len(figures) > len(flat):
+        rows = [[figure, *(one.get(figure, "") for one in flat.values())] for figure in figures]
+        return title, ["", *flat], rows
+    return title, ["", *figures], [[name, *(one.get(f, "") for f in figures)] for name, one in flat.items()]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

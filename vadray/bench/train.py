@@ -57,7 +57,7 @@ def bench_train(options: BenchOptions, say: Say) -> dict[str, Any]:
                 rates[workers].append(windows / run.epoch_s)
                 waiting[workers].append(run.feed_s / run.epoch_s)
             feeding.append(_feed_rate(RankFeed(steps, 0, 1)))
-    found: dict[str, Any] = {"batch_size": training.batch_size, "size": [detector.height, detector.width]}
+    found: dict[str, Any] = {"batch_size": training.batch_size, "size": f"{detector.height}x{detector.width}"}
     for workers in WORKERS:
         found |= {
             f"windows_per_s_{workers}": round(statistics.median(rates[workers]), 1),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 from ray.data import ActorPoolStrategy, Dataset
 from ray.exceptions import RayTaskError
@@ -25,10 +26,10 @@ from vadray.sweep.tries import Tries
 from vadray.sweep.units import FrameShape
 from vadray.sweep.watch import Say, Watch
 
-MOST_BLOCKS, BLOCKS_OF_AN_ACTOR = (
-    2000,
-    20,
-)  # whichever is more: few enough to schedule, small enough to balance
+# whichever is more: few enough to schedule, small enough to balance
+MOST_BLOCKS, BLOCKS_OF_AN_ACTOR = 2000, 20
+# a task costs the driver some 20 ms: one of 64 small pictures would take it as long as scoring them takes a GPU
+FRAMES_OF_A_BLOCK, LEAST_BLOCKS_OF_AN_ACTOR = 1024, 4
 CHUNK_BLOCK_BYTES = 32 * 2**20  # Ray's 128 MiB would hold back four chunks before the scorer sees the first
 
 
@@ -158,13 +159,22 @@ def decode_to_store(
     return dataset.materialize().to_arrow_refs()
 
 
-def units_of_a_block(units: int, actors: int) -> int:
-    """How many units one task takes in hand."""
-    return max(1, -(-units // max(MOST_BLOCKS, BLOCKS_OF_AN_ACTOR * actors)))
+def units_of_a_block(units: int, actors: int, frames: float = FRAMES_OF_A_BLOCK) -> int:
+    """How many units one task takes in hand.
+
+    Args:
+        units: In all.
+        actors: That take them.
+        frames: Of a unit, on average.
+    """
+    schedulable = -(-units // max(MOST_BLOCKS, BLOCKS_OF_AN_ACTOR * actors))
+    worthwhile = -(-FRAMES_OF_A_BLOCK // max(1, int(frames)))
+    return max(1, schedulable, min(worthwhile, units // (LEAST_BLOCKS_OF_AN_ACTOR * actors)))
 
 
 def _dataset(units: pa.Table, actors: int) -> Dataset:
-    rows = units_of_a_block(units.num_rows, actors)
+    frames = pc.mean(pc.fill_null(units["frames_estimate"], FRAMES_OF_A_BLOCK)).as_py()
+    rows = units_of_a_block(units.num_rows, actors, frames)
     blocks = [pack_units(units.slice(start, rows)) for start in range(0, units.num_rows, rows)]
     # not `from_arrow`, which starts a task for the metadata of each: 2,000 blocks took 25 s, and so take 3
     dataset = ray.data.from_blocks(blocks)

@@ -41,7 +41,7 @@ def load_detector(content: bytes, precision: str = "float32") -> "Detector":
         with tempfile.TemporaryDirectory(prefix="vadray-model-") as folder:
             path = os.path.join(folder, "model.keras")
             Path(path).write_bytes(content)
-            with _layers_compute_in(precision):
+            with layers_compute_in(precision):
                 detector = keras.saving.load_model(path, compile=False, safe_mode=True)
     except RequestError:
         raise
@@ -52,7 +52,8 @@ def load_detector(content: bytes, precision: str = "float32") -> "Detector":
 
 
 @contextmanager
-def _layers_compute_in(precision: str) -> Iterator[None]:
+def layers_compute_in(precision: str) -> Iterator[None]:
+    """Detectors that are made meanwhile have layers that compute in "bfloat16", or in "float32"."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
     try:

@@ -10,6 +10,7 @@ import yaml
 from tests.k8s.build import OVERLAYS, STARTS, as_shipped, build, combinations
 from tests.k8s.operator_rules import refusals
 from tests.k8s.schemas import WITHOUT_SCHEMA, crd_folder, problems
+from vadray.config import SweepOptions
 
 ALL = pytest.mark.parametrize("names", combinations(), ids=" ".join)
 needs_crds = pytest.mark.skipif(
@@ -103,16 +104,17 @@ def test_the_queue_label_is_on_what_each_overlay_submits():
     assert standing["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "vadray"
 
 
-def test_as_many_gpus_score_as_the_group_has_nodes():
+def test_a_sweep_may_grow_to_what_its_groups_may_have():
     built = build("nightly", "gpu")
-    (score,) = (each for each in built.ray_cluster["workerGroupSpecs"] if each["groupName"] == "score")
-    assert (
-        yaml.safe_load(built.one("ConfigMap", "vadray-sweep")["data"]["sweep.yaml"])["gpus"]
-        == score["replicas"]
+    groups = {each["groupName"]: each for each in built.ray_cluster["workerGroupSpecs"]}
+    asked = SweepOptions(**yaml.safe_load(built.one("ConfigMap", "vadray-sweep")["data"]["sweep.yaml"]))
+    cpus = sum(
+        each["maxReplicas"]
+        * int(built.pods[f"worker {name}"]["spec"]["containers"][0]["resources"]["requests"]["cpu"])
+        for name, each in groups.items()
     )
-    assert score["minReplicas"] == score["replicas"], (
-        "an idle GPU must not be given back while the archive is listed"
-    )
+    assert (asked.max_gpus, asked.max_actors) == (groups["score"]["maxReplicas"], cpus)
+    assert all(each["minReplicas"] <= each["replicas"] <= each["maxReplicas"] for each in groups.values())
 
 
 def test_kinds_without_a_schema_are_few_and_known():

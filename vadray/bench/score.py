@@ -1,8 +1,8 @@
 """How fast detectors score on this process's device: `vadray bench score`.
 
 Ours, as a sweep scores: blocks of frames, windows formed on the device, every frame encoded once. Against it what is
-usually written: overlapping windows made in memory and given to `keras.Model.predict`. And ours compiled by XLA. All in
-this process, a round after another, medians of the rounds.
+usually written: overlapping windows made in memory and given to `keras.Model.predict`. And ours compiled by XLA, and with
+layers that compute in bfloat16. All in this process, a round after another, medians of the rounds.
 """
 
 import functools
@@ -20,6 +20,7 @@ from vadray.config import BenchOptions
 from vadray.detectors.base import Detector
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
+from vadray.model_file import layers_compute_in
 from vadray.sweep.blocks import BLOCK_FRAMES
 from vadray.sweep.scorer import Scorer
 
@@ -54,9 +55,10 @@ def _scores_unfitted(detector: type[Detector]) -> bool:
 
 def _measured(name: str, matrix_rate: float, rounds: int) -> dict[str, Any]:
     keras.utils.set_random_seed(0)
-    height, width = detector_class(name).default_size
-    detector = detector_class(name)(height=height, width=width)
-    detector.build()
+    detector = _made(name)
+    with layers_compute_in("bfloat16"):
+        half = _made(name)
+    half.set_weights(detector.get_weights())
     frames = np.random.default_rng(0).integers(
         0,
         256,
@@ -68,6 +70,8 @@ def _measured(name: str, matrix_rate: float, rounds: int) -> dict[str, Any]:
         "xla": functools.partial(Scorer(detector, True).score, frames, detector.context),
     }
     if detector.learns:
+        loops["bfloat16"] = functools.partial(Scorer(half).score, frames, detector.context)
+        loops["xla_bfloat16"] = functools.partial(Scorer(half, True).score, frames, detector.context)
         loops["naive"] = functools.partial(predict, Windowed(detector), frames)
     rates: dict[str, list[float]] = {which: [] for which in loops}
     for loop in loops.values():
@@ -86,8 +90,17 @@ def _measured(name: str, matrix_rate: float, rounds: int) -> dict[str, Any]:
     }
     if "naive" in rates:
         found["over_naive"] = round(median_ratio(rates["ours"], rates["naive"]), 2)
-    found["xla_over_ours"] = round(median_ratio(rates["xla"], rates["ours"]), 2)
+    for which in ("xla", "bfloat16", "xla_bfloat16"):
+        if which in rates:
+            found[f"{which}_over_ours"] = round(median_ratio(rates[which], rates["ours"]), 2)
     return found
+
+
+def _made(name: str) -> Detector:
+    height, width = detector_class(name).default_size
+    detector = detector_class(name)(height=height, width=width)
+    detector.build()
+    return detector
 
 
 def _matrix_rate(rounds: int) -> float:

@@ -45,6 +45,11 @@ class Pools:
     most_score: int | None = None
 
     @property
+    def grow(self) -> bool:
+        """Whether the cluster is asked for more."""
+        return self.most_decode is not None
+
+    @property
     def gpus(self) -> int:
         """How many GPUs they take."""
         return -(-(self.decode if self.fused else self.score) // self.per_gpu) if self.gpu else 0
@@ -201,12 +206,15 @@ def _growing(options: ClusterOptions) -> Pools:
 def fit(before: Pools) -> Pools | None:
     """What of these pools the cluster holds now, at most all of them; None where no work can go on.
 
-    Work on GPUs does not go on without: on CPUs it would take days and tell nobody. Pools that grow are always held:
-    the cluster is asked for what they miss.
+    Work on GPUs does not go on without: on CPUs it would take days and tell nobody. Pools that grow begin again with
+    what is there, and ask for the rest.
     """
-    if before.most_decode is not None:
-        return before
-    gpus = min(before.gpus, int(ray.cluster_resources().get("GPU", 0)))
+    there = int(ray.cluster_resources().get("GPU", 0))
+    if before.most_decode is not None and before.most_score is not None:
+        score = before.most_score and max(1, min(before.most_score, there * before.per_gpu))
+        room = _room(min(there, -(-before.most_score // before.per_gpu)), score, before.fused, before.per_gpu)
+        return replace(before, decode=max(1, min(before.most_decode, room)), score=score)
+    gpus = min(before.gpus, there)
     if before.gpu and gpus == 0:
         return None
     scorers = min(before.score, gpus * before.per_gpu) if before.gpu else before.score

@@ -19,6 +19,7 @@ from vadray.sweep.cluster import Pools, fit
 SIGNAL = signal.SIGUSR2  # to the main thread, to end the wait
 LOOK_EVERY_S = 5.0
 PATIENCE_S = 30.0  # without a result, before what is missing counts
+REPLACED_WITHIN_S = 300.0  # the same where the cluster brings another machine for a lost one
 SAY_EVERY_S = 60.0
 
 Say = Callable[[str], None]
@@ -39,7 +40,10 @@ class Watch:
 
     def __init__(self, size: Pools, options: ClusterOptions, say: Say):
         self._size, self._options, self._say = size, options, say
-        self._cpus = self._cpus_then = ray.cluster_resources().get("CPU", 0.0)
+        self._cpus = self._cpus_then = ray.cluster_resources().get(
+            "CPU", 0.0
+        )  # the most there were, and last
+        self._patience_s = REPLACED_WITHIN_S if size.grow else PATIENCE_S
         self._heard = self._said = time.monotonic()
         self._results = False
         self._verdict: VadrayError | None = None
@@ -77,6 +81,7 @@ class Watch:
     def _tell_of_loss(self) -> None:
         """Says that CPUs are gone, though results may still come."""
         then, self._cpus_then = self._cpus_then, ray.cluster_resources().get("CPU", 0.0)
+        self._cpus = max(self._cpus, self._cpus_then)
         if self._cpus_then < then:
             self._say(f"the cluster had {then:g} CPUs and has {self._cpus_then:g}")
 
@@ -86,7 +91,7 @@ class Watch:
         quiet = now - self._heard
         if quiet < PATIENCE_S:
             return None
-        missing = self._missing()
+        missing = self._missing() if quiet >= self._patience_s else ""
         if missing and self._options.on_loss == "stop":
             return Stalled(f"{missing}; the same command goes on from here")
         left = fit(self._size)
@@ -104,9 +109,9 @@ class Watch:
 
     def _missing(self) -> str:
         """What the cluster no longer holds, or nothing."""
-        if fit(self._size) == self._size:
-            return ""
         there = ray.cluster_resources().get("CPU", 0.0)
+        if there >= self._cpus if self._size.grow else fit(self._size) == self._size:
+            return ""
         return f"{self._wanted()}, and the cluster had {self._cpus:g} CPUs and has {there:g}"
 
     def _wanted(self) -> str:

@@ -1,7 +1,7 @@
 """What memory a long recording takes beside a short one: `vadray bench memory`.
 
 The same minute of video once, and repeated for a day, each swept whole by the real command on a local Ray of its own, whose
-processes and object store are looked at meanwhile.
+processes and object store are looked at meanwhile. By one actor: a minute has no work for more, and each takes its memory.
 """
 
 import multiprocessing
@@ -81,7 +81,7 @@ def _swept(archive: str, bundle: str, report: str) -> dict[str, Any]:
 
     with connected(), _watched() as peaks:
         begun = time.monotonic()
-        status = main(["sweep", archive, f"bundle={bundle}", f"out={report}"])
+        status = main(["sweep", archive, f"bundle={bundle}", f"out={report}", "actors=1"])
         seconds = time.monotonic() - begun
     commit = read_commit(report, latest_sweep(report) or "")
     if status or commit is None:

@@ -186,8 +186,9 @@ def _growing(options: ClusterOptions) -> Pools:
         RequestError: The most is less than the least.
     """
     there = int(ray.cluster_resources().get("GPU", 0))
-    most_gpus = options.max_gpus if options.max_gpus is not None else there
-    gpus = min(there if options.gpus is None else options.gpus, most_gpus)
+    gpus = there if options.gpus is None else options.gpus
+    most_gpus = gpus if options.max_gpus is None else options.max_gpus
+    gpus = min(there, gpus, most_gpus)
     fused = most_gpus == 0 if options.fuse is None else options.fuse
     per_gpu = options.scorers_per_gpu
     scorers = 0 if fused else max(1, gpus * per_gpu)

@@ -27,9 +27,16 @@ class Scorer:
         compile_for_device: Compile by XLA: worth it on a GPU only.
         chunk_frames: Most frames that come at once: on a GPU, more of them are scored by one call where its memory
             allows.
+        sharers: Scorers that share the device.
     """
 
-    def __init__(self, detector: "Detector", compile_for_device: bool = False, chunk_frames: int = 0):
+    def __init__(
+        self,
+        detector: "Detector",
+        compile_for_device: bool = False,
+        chunk_frames: int = 0,
+        sharers: int = 1,
+    ):
         self.cell = detector.cell
         self.context = detector.context
         self._channels = detector.channels
@@ -41,7 +48,7 @@ class Scorer:
         self._functions = {small: self._function(small)}
         if compile_for_device and chunk_frames > small and (free := free_device_bytes()):
             graph = self._functions[small].get_concrete_function().graph
-            large = large_block(chunk_frames, detector.stride, bytes_of_results(graph), free)
+            large = large_block(chunk_frames, detector.stride, bytes_of_results(graph), free // sharers)
             self._functions = {large: self._function(large), **self._functions}
 
     def _function(self, frames: int) -> Any:

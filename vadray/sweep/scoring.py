@@ -53,6 +53,7 @@ def settings_for(
         decode_memory_mib=options.decode_memory_mib,
         threads=threads,
         gpu=gpu,
+        per_gpu=options.scorers_per_gpu,
         precision=options.precision,
         error_maps=error_maps,
         tries=Tries(),

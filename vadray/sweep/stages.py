@@ -41,6 +41,7 @@ class StageSettings:
         decode_memory_mib: Address space of a decoding process.
         threads: CPU threads of a scorer, 0 for TensorFlow's choice.
         gpu: Whether scorers have a GPU.
+        per_gpu: How many of them share one.
         precision: What detectors' layers compute in.
         tries: Counts how often work is begun; what kills its workers is given up.
         error_maps: Pass error maps on with the score rows, where these are passed on: for evaluation. A sweep has
@@ -56,6 +57,7 @@ class StageSettings:
     threads: int
     gpu: bool
     tries: "Tries"
+    per_gpu: int = 1
     precision: Precision = "float32"
     error_maps: bool = False
 
@@ -160,7 +162,7 @@ class Scoring:
                 opened = open_bundle(self._settings.bundles[bundle])
                 detector = opened.load_detector(self._settings.precision)
                 many = self._settings.shapes[bundle].chunk_frames if opened.kind == "video" else 0
-                self._scorers[bundle] = Scorer(detector, self._settings.gpu, many)
+                self._scorers[bundle] = Scorer(detector, self._settings.gpu, many, self._settings.per_gpu)
             return self._scorers[bundle]
 
     def score(self, unit_id: str, bundle: int, chunk: DecodedChunk, decode_s: float) -> pa.Table:

@@ -67,6 +67,8 @@ class Detector(keras.Model):
         True  # by gradient descent; the others are fitted in one pass or need no training
     )
 
+    always_compiled: ClassVar[bool] = False  # by XLA on CPUs too: many small operations, which it makes one
+
     needs_labels: ClassVar[bool] = False  # learns from a labelled set rather than from normal footage
     takes_backbone: ClassVar[bool] = False  # has an encoder that a pre-trained network can take the place of
 

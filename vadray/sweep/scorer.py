@@ -24,7 +24,7 @@ class Scorer:
 
     Args:
         detector: With its weights; made after `configure_device`.
-        compile_for_device: Compile by XLA: worth it on a GPU only.
+        compile_for_device: Compile by XLA: worth it on a GPU only, but for detectors that say otherwise.
         chunk_frames: Most frames that come at once: on a GPU, more of them are scored by one call where its memory
             allows.
         sharers: Scorers that share the device.
@@ -41,7 +41,7 @@ class Scorer:
         self.context = detector.context
         self._channels = detector.channels
         self.is_video = detector.kind == "video"
-        self._detector, self._compile = detector, compile_for_device
+        self._detector, self._compile = detector, compile_for_device or detector.always_compiled
         self._device = threading.Lock()
         small = max(detector.stride, BLOCK_FRAMES // detector.stride * detector.stride)
         # few static shapes: each is traced and, on a GPU, compiled once

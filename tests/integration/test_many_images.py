@@ -29,7 +29,7 @@ def test_they_are_scored_in_few_tasks(cluster, tmp_path: Path, monkeypatch, caps
         else:
             os.link(pictures[number % DIFFERENT], path)
     for shard in range(SHARDS):
-        with tarfile.open(archive / f"{shard}.tar", "w") as tar:
+        with tarfile.open(archive / f"{shard}.tar", "w", dereference=True) as tar:
             for number in range(MEMBERS):
                 tar.add(pictures[number % DIFFERENT], f"{number:06}.jpg")
 

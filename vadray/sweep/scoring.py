@@ -94,11 +94,11 @@ def score_units(
     if units.num_rows == 0:
         return
     size = pools(options)
-    size = replace(size, decode=min(size.decode, units.num_rows))  # what may grow does so only for a backlog
+    size = replace(size, decode=min(size.decode, units.num_rows))
     settings = settings_for(
         bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
     )
-    scored = _stages(_dataset(units, size.decode), settings, size)
+    scored = _stages(_dataset(units, max(size.decode, size.most_decode or 0)), settings, size)
     try:
         with Watch(size, options, say) as watch:
             for batch in scored.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):

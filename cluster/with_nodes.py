@@ -2,10 +2,10 @@
 
     python cluster/with_nodes.py --cpus 32 --gpus 2 -- python jobs/sweep.py --config jobs/configs/sweep.yaml …
 
-A training takes the cluster as it finds it and does not wait for more, and so does a sweep without `max_actors`: a cluster
-that starts without machines would be refused. The autoscaler holds what is asked for here, and replaces what is lost, until the command has ended; then
-idle machines go after `idle_timeout_minutes`. One at a time: the last one asked counts. Where this process was killed
-before it could take that back, `--cpus 0 --gpus 0 -- true` does.
+A training takes the cluster as it finds it and does not wait for more, and so does a sweep without `max_actors`: a
+cluster that starts without machines would be refused. The autoscaler holds what is asked for here, and replaces what is
+lost, until the command has ended; then idle machines go after `idle_timeout_minutes`. One at a time: the last one asked
+counts. Where this process was killed before it could take that back, `--cpus 0 --gpus 0 -- true` does.
 
 The exit status is the command's, or 5 where the machines did not come: the same command goes on from there.
 """

@@ -54,7 +54,7 @@ class Motion(MotionMap):
     kind = "video"
     paper = "optical flow: Kroeger et al., ECCV 2016"
     default_size = (192, 288)
-    always_compiled = True  # 6.5 times as fast by `vadray bench score`
+    always_compiled = True  # 6.5 times as fast, by `vadray bench score` before it was
     default_window = 3
 
     def __init__(

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import psutil
 
-READY_TIMEOUT_S = 120
+READY_TIMEOUT_S = 300
+COMMAND_TIMEOUT_S = 1200
 LOOPBACK = "127.0.0.1"
 _STOP_TIMEOUT_S = 15
 _JOIN_ATTEMPTS = 5
@@ -61,7 +62,7 @@ class RayHead:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=300,
+            timeout=COMMAND_TIMEOUT_S,
         )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from cluster import local
 from tests.cluster.launcher_files import ROOT
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.ray
 SCRIPT = [sys.executable, str(ROOT / "cluster" / "local.py")]
@@ -56,7 +57,7 @@ def test_a_command_sees_the_nodes_that_were_asked_for_and_its_status_is_passed_o
     look.write_text(LOOK)
     command = f"python {ROOT}/cluster/with_nodes.py --cpus 2 -- python {look} {seen_path}"
     ran = subprocess.run(
-        [*SCRIPT, "--nodes", "2", "--command", command], text=True, stderr=subprocess.PIPE, timeout=200
+        [*SCRIPT, "--nodes", "2", "--command", command], text=True, stderr=subprocess.PIPE, timeout=PATIENCE_S
     )
     assert ran.returncode == 7, ran.stderr[-4000:]
     seen = json.loads(seen_path.read_text())
@@ -75,7 +76,7 @@ def test_killed_it_leaves_nothing_either():
         token = exports["RAY_AUTH_TOKEN_PATH"]
         assert exports["RAY_AUTH_MODE"] == "token" and exports["RAY_ADDRESS"].startswith("127.0.0.1:")
         asked = subprocess.run(
-            [Path(sys.executable).parent / "ray", "job", "list"], env=os.environ | exports, timeout=120
+            [Path(sys.executable).parent / "ray", "job", "list"], env=os.environ | exports, timeout=PATIENCE_S
         )
         assert asked.returncode == 0, "the lines are all that another terminal needs"
         assert processes_with(token) and Path(token).exists()

@@ -84,7 +84,9 @@ def soak(
         while driver.poll() is None:
             if time.monotonic() - begun > SWEEP_TIMEOUT_S:
                 driver.kill()
-                raise RuntimeError(f"{name}: no end after {SWEEP_TIMEOUT_S} s; injected: {injected}")
+                raise RuntimeError(
+                    f"{name}: no end after {SWEEP_TIMEOUT_S} s; injected: {injected}\n{_last_said(place)}"
+                )
             if pending and is_over(pending[0], folder):
                 pending.pop(0)
             elif pending and reached(pending[0], folder, report, SWEEP_ID, units):
@@ -98,7 +100,9 @@ def soak(
         if driver.returncode in (0, 3):
             break
         if not killed:
-            raise RuntimeError(f"{name}: exit status {driver.returncode} that no fault explains; {injected}")
+            raise RuntimeError(
+                f"{name}: exit status {driver.returncode} that no fault explains; {injected}\n{_last_said(place)}"
+            )
     differences = compare(report, reference)
     commit = tables.read_commit(report, SWEEP_ID)
     assert commit is not None
@@ -118,8 +122,14 @@ def undisturbed(place: Place, bundles: Sequence[str], head: RayHead, name: str) 
     if tables.read_commit(report, SWEEP_ID) is None:
         driver = _start(place, bundles, report, head)
         if driver.wait(SWEEP_TIMEOUT_S) not in (0, 3):
-            raise RuntimeError(f"the undisturbed sweep ended with status {driver.returncode}")
+            raise RuntimeError(
+                f"the undisturbed sweep ended with status {driver.returncode}\n{_last_said(place)}"
+            )
     return report
+
+
+def _last_said(place: Place) -> str:
+    return place.log.read_text(errors="replace")[-4000:]
 
 
 def compare(report: str, reference: str) -> dict[str, int]:
@@ -151,7 +161,7 @@ def _start(place: Place, bundles: Sequence[str], report: str, head: RayHead) -> 
         f"out={report}",
         f"sweep_id={SWEEP_ID}",
     ]
-    command += ["unit_frames=8", "unit_images=2", "max_quarantined=1", "lease_s=10"]
+    command += ["unit_frames=8", "unit_images=2", "max_quarantined=1"]
     command += [word for bundle in bundles for word in ("--bundle", bundle)]
     environment = head.environment | {"RAY_ADDRESS": head.address}
     with open(place.log, "ab") as output:

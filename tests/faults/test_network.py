@@ -17,6 +17,7 @@ from rich.console import Console
 from tests.faults.fuzz_files import CONTAINERS, picture, video
 from tests.faults.material import untrained_bundles
 from tests.faulty_proxy import faulty_proxy
+from tests.patience import PATIENCE_S
 from tests.s3_server import running_s3_server
 from vadray import storage
 from vadray.config import SweepOptions
@@ -50,7 +51,7 @@ def sweep_process(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     inherited.pop("RAY_ADDRESS", None)
     return subprocess.run(
-        [*prefix, *command], env=inherited | environment, capture_output=True, text=True, timeout=300
+        [*prefix, *command], env=inherited | environment, capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 

@@ -2,8 +2,6 @@
 
 import random
 
-import pytest
-
 from tests.faults.inject import schedule
 from tests.faults.material import material
 from tests.faults.soak import Place, soak, undisturbed
@@ -11,7 +9,6 @@ from tests.ray_head import WorkerNode, running_ray_head
 from vadray import storage
 
 
-@pytest.mark.timeout(1200)  # three minutes on a machine with nothing else to do
 def test_a_sweep_that_is_struck_at_every_phase_equals_an_undisturbed_one(s3_server, tmp_path):
     archive, bundles = material(tmp_path / "material")
     remote = f"{s3_server.uri}/soak/archive"

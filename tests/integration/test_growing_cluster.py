@@ -16,6 +16,7 @@ import pytest
 
 from cluster.nodes import end_tree
 from tests.faults.material import material
+from tests.patience import PATIENCE_S
 from vadray.sweep.verify import verify
 
 pytestmark = pytest.mark.soak  # minutes, and the port that Ray's provider of machines for tests looks at
@@ -115,7 +116,7 @@ def test_machines_come_and_the_pools_grow(gpus, tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=PATIENCE_S,
         )
     assert ran.returncode == 0, ran.stderr[-4000:]
     told = json.loads(ran.stdout.splitlines()[-1])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.ray_head import RayHead, running_ray_head
 from vadray import storage
 from vadray.bundle import open_bundle
@@ -77,7 +78,7 @@ def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, ar
     with open(tmp_path / "log", "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
     scores = report / "_sweeps" / "night" / "scores"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and not (scores.is_dir() and any(scores.iterdir())):
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.01)
@@ -86,14 +87,16 @@ def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, ar
     assert f"process {process.pid} on " in running["holder"]
     assert 0 < running["units_done"] <= running["units"] and running["units_per_hour"]
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(60) == 5, (tmp_path / "log").read_text()[-4000:]
+    assert process.wait(PATIENCE_S) == 5, (tmp_path / "log").read_text()[-4000:]
     assert "goes on from here" in (tmp_path / "log").read_text()
     assert tables.read_commit(str(report), "night") is None
     stopped = status(str(report), "night")
     assert not stopped["running"] and stopped["holder"] is None, "it left no lease behind"
     assert stopped["units_done"] >= running["units_done"] and stopped["attempts"] == 1
     kept = {path.name: path.stat().st_mtime_ns for path in scores.iterdir()}
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    again = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
+    )
     assert again.returncode == 0, again.stderr[-4000:]
     result = json.loads(again.stdout.splitlines()[-1])
     assert result["attempts"] == 2 and not result["already"]
@@ -114,13 +117,13 @@ def test_of_two_drivers_one_works_and_the_other_waits_or_leaves(head, archive, b
         for _ in range(2)
     ]
     lease = report / "_sweeps" / "night" / "lease.json"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not lease.exists():
         assert time.monotonic() < deadline and all(one.poll() is None for one in drivers)
         time.sleep(0.01)
     left = subprocess.run([*command, "--no-wait"], env=environment, capture_output=True, text=True, cwd=ROOT)
     assert left.returncode == 4 and "holds this sweep" in left.stderr, left.stderr[-4000:]
-    said = [one.communicate(timeout=300) for one in drivers]
+    said = [one.communicate(timeout=PATIENCE_S) for one in drivers]
     assert [one.returncode for one in drivers] == [0, 0], said
     results = [json.loads(output.splitlines()[-1]) for output, _ in said]
     assert sorted(result["already"] for result in results) == [False, True]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.material import material
+from tests.patience import PATIENCE_S
 from tests.ray_head import RayHead, WorkerNode, running_ray_head
 from vadray.report import tables
 from vadray.sweep.verify import verify
@@ -26,7 +27,7 @@ def head():
 
 
 def await_cpus(head: RayHead, cpus: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while f"/{cpus}.0 CPU" not in head.ray("status", "--address", head.address).stdout:
         assert time.monotonic() < deadline
 
@@ -58,7 +59,7 @@ def test_it_says_what_is_missing_and_goes_on_with_what_there_is(head, tmp_path):
             assert driver.poll() is None and time.monotonic() - lost < 60, (tmp_path / "log").read_text()
             time.sleep(0.1)
         with WorkerNode(head):
-            output, _ = driver.communicate(timeout=300)
+            output, _ = driver.communicate(timeout=PATIENCE_S)
         said = (tmp_path / "log").read_text()
         assert driver.returncode == 0, said[-4000:]
         assert "the cluster had 2 CPUs and has 1; going on with what is left" in said
@@ -68,7 +69,7 @@ def test_it_says_what_is_missing_and_goes_on_with_what_there_is(head, tmp_path):
 
 def test_it_stops_where_it_was_told_to(head, tmp_path):
     with sweep_that_lost_both_nodes(head, tmp_path, "stop") as driver:
-        assert driver.wait(60) == 5
+        assert driver.wait(PATIENCE_S) == 5
         said = (tmp_path / "log").read_text()
         assert "the cluster had 2 CPUs and has 0; the same command goes on from here" in said
         assert tables.read_commit(str(tmp_path / "report"), "night") is None

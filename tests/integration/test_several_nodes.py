@@ -25,7 +25,6 @@ def head(s3_server):
         yield running
 
 
-@pytest.mark.timeout(1200)  # two minutes on a machine with nothing else to do
 def test_a_submitted_sweep_outlives_one_of_its_nodes(head, s3_server, tmp_path):
     local, bundles = material(tmp_path / "material")
     place = f"{s3_server.uri}/several-nodes"

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.integration.small_training import small_options
+from tests.patience import PATIENCE_S
 from vadray.bundle import open_bundle
 from vadray.errors import RequestError
 from vadray.training.train import train
@@ -25,7 +26,7 @@ def test_one_worker_that_dies_gives_the_weights_of_two_that_live(archive, cluste
     killed: list[int] = []
 
     def kill_after_first_checkpoint() -> None:
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if list(tmp_path.glob(".one.training-*/checkpoint_*/state.json")):
                 # below this process, since another Ray may run on this machine

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "k8s"
 OVERLAYS = ("once", "standing", "nightly", "nightly-raycronjob")
@@ -104,7 +106,9 @@ def as_shipped(overlay: str) -> Build:
 
 
 def kustomize(folder: Path) -> tuple[dict[str, Any], ...]:
-    done = subprocess.run([tool("kubectl"), "kustomize", folder], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [tool("kubectl"), "kustomize", folder], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert done.returncode == 0, done.stderr
     return tuple(yaml.load_all(done.stdout, yaml.CSafeLoader))
 

@@ -4,6 +4,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 IMAGE_FOLDER = "/home/ray/vadray"
 
 
@@ -21,6 +23,6 @@ def run(entrypoint: str, python: str, path: str, **variables: str) -> subprocess
         shell=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         env={"PATH": f"{Path(python).parent}:{path}", **variables},
     )

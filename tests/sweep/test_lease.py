@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.faulty_proxy import faulty_proxy
+from tests.patience import PATIENCE_S
 from tests.s3_server import running_s3_server
 from vadray import storage
 from vadray.errors import HeldElsewhere, RequestError
@@ -110,7 +111,7 @@ def test_a_holder_that_comes_back_from_the_dead_notices(folder):
         with held(folder, "ours", 60, True, said.append) as lease:
             assert [line.split(":")[0].split(" from")[0] for line in said] == ["waiting", "taking over"]
             os.kill(other.pid, signal.SIGCONT)
-            output = other.communicate(timeout=30)[0]
+            output = other.communicate(timeout=PATIENCE_S)[0]
             assert other.returncode != 0 and "HeldElsewhere" in output and "is lost" in output
             lease.check()
             ours = json.loads(storage.read_bytes(storage.join(folder, LEASE)))
@@ -119,8 +120,8 @@ def test_a_holder_that_comes_back_from_the_dead_notices(folder):
 
 def test_it_outlasts_its_own_time(folder):
     """Renewed while the driver does something else."""
-    with held(folder, "ours", 1.5, True, print) as lease:
-        time.sleep(4)
+    with held(folder, "ours", 6, True, print) as lease:
+        time.sleep(9)
         lease.check()
         content = json.loads(storage.read_bytes(storage.join(folder, LEASE)))
         assert content["renewals"] > 3

@@ -13,6 +13,7 @@ from vadray.media.decode import decode
 from vadray.media.request import DecodedChunk, DecodeRequest, Source
 
 MakeVideo = Callable[..., Path]
+TS_PACKET_BYTES = 188
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +62,14 @@ def encode_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def blank_packets(path: Path, first: int, count: int) -> None:
+    """Zeroes what an MPEG-TS carries in `count` of its packets, as a disk or a link with faults does."""
+    content = bytearray(path.read_bytes())
+    for packet in range(first, first + count):
+        content[packet * TS_PACKET_BYTES + 4 : (packet + 1) * TS_PACKET_BYTES] = bytes(TS_PACKET_BYTES - 4)
+    path.write_bytes(content)
 
 
 @pytest.fixture

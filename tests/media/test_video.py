@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.media.conftest import column, decode_all, request_for, scored
+from tests.media.conftest import blank_packets, column, decode_all, request_for, scored
 from tests.media.containers import CONTAINERS, X264
 from vadray import storage
 from vadray.media.decode import decode
@@ -149,6 +149,23 @@ def test_damage_makes_a_video_partial_and_the_rest_is_decoded(make_video):
     assert info.error_type == "InvalidDataError"
     assert 80 <= info.frames < 90
     assert info.frames == len(scored(chunks))
+
+
+def test_damage_that_only_pictures_show_is_told_too(make_video):
+    """The container says nothing of it, and the decoder fills what is missing from other pictures."""
+    path = make_video("a.ts", **CONTAINERS["mpeg2.ts"])
+    whole = decode_all(request_for(path))[-1].members[0]
+    assert whole.status == "scored"
+    blank_packets(path, 6, 1)  # in the first picture
+    info = decode_all(request_for(path))[-1].members[0]
+    assert (info.status, info.error_type, info.frames) == ("partial", "CorruptPacket", 90)
+
+
+def test_of_a_recording_that_starts_anew_no_frame_changes_its_place(make_video):
+    path = make_video("a.ts", options=X264)
+    path.write_bytes(2 * path.read_bytes())
+    times = column(decode_all(request_for(path)), "time_s")
+    assert list(np.round(25 * times)) == 2 * list(range(90))
 
 
 def test_a_truncated_file_gives_what_it_holds(make_video):

@@ -2,14 +2,16 @@
 
 import dataclasses
 import functools
+from pathlib import Path
 
+import av
 import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.media.conftest import encode_video
+from tests.media.conftest import TS_PACKET_BYTES, blank_packets, encode_video
 from tests.media.containers import CONTAINERS, X264
 from vadray import storage
 from vadray.archive.listing import list_archive
@@ -43,7 +45,7 @@ MORE = {
     "open_gop.mkv": CONTAINERS["open_gop.mp4"],
     "variable_rate.ts": CONTAINERS["variable_rate.mkv"],
 }
-FRAMES, TS_PACKET_BYTES = 90, 188
+FRAMES, WINDOW = 90, 5
 
 
 @pytest.fixture(scope="module")
@@ -105,21 +107,37 @@ def test_scores_are_those_of_one_piece(recordings, decoder, name, unit_frames, w
     np.testing.assert_allclose(scores, all_scores, rtol=0, atol=1e-6)
 
 
+def keyframes_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """At which times they are, and in which of the file's packets of 188 bytes they begin."""
+    with av.open(str(path)) as container:
+        (stream,) = container.streams.video
+        found = [packet for packet in container.demux(stream) if packet.is_keyframe and packet.size]
+        times = [float((packet.pts - stream.start_time) * stream.time_base) for packet in found]
+        return np.array(times), np.array([packet.pos // TS_PACKET_BYTES for packet in found])
+
+
 @pytest.mark.parametrize("unit_frames", [7, 20, 33])
-def test_a_damaged_stream_too(decoder, tmp_path, unit_frames):
-    content = bytearray(encode_video(tmp_path / "whole.ts", options=X264).read_bytes())
-    for packet in range(60, 68):
-        content[packet * TS_PACKET_BYTES + 4 : (packet + 1) * TS_PACKET_BYTES] = bytes(TS_PACKET_BYTES - 4)
+@pytest.mark.parametrize("after_keyframe", [-4, 0, 12])
+def test_damage_stays_where_it_is(decoder, tmp_path, after_keyframe, unit_frames):
+    """What a decoder makes of a damaged group of pictures depends on chance; all others are as in one piece."""
     (tmp_path / "archive").mkdir()
-    (tmp_path / "archive" / "damaged.ts").write_bytes(content)
+    path = encode_video(tmp_path / "archive" / "damaged.ts", options=X264)
+    keyframe_times, keyframe_packets = keyframes_of(path)
+    blank_packets(path, keyframe_packets[2] + after_keyframe, 8)
     (found,) = list_archive(str(tmp_path / "archive"))
 
-    detector, score = scorer(5, 1)
+    detector, score = scorer(WINDOW, 1)
     shape = frame_shape(detector, unit_frames, 25.0)
     probed = probe_object(decoder, found, shape, scan_frames=0)
     (times, scores), pieces = scores_of(probed, shape, score)
     (all_times, all_scores), _ = scores_of(Probed(found), wide(shape), score)
 
-    assert pieces > 1 and 60 < len(scores) < FRAMES
-    np.testing.assert_array_equal(times, all_times)
-    np.testing.assert_allclose(scores, all_scores, rtol=0, atol=1e-6)
+    def untouched(times: np.ndarray) -> np.ndarray:
+        """Before the damaged groups, the third and perhaps the second; and after, but for windows that reach back."""
+        before = times < keyframe_times[1 if after_keyframe < 0 else 2]
+        return before | (times > keyframe_times[3] + (WINDOW - 1.5) / 25)
+
+    assert pieces > 1 and FRAMES // 2 < len(times) < FRAMES
+    assert (np.diff(times) > 0).all()
+    np.testing.assert_array_equal(times[untouched(times)], all_times[untouched(all_times)])
+    np.testing.assert_allclose(scores[untouched(times)], all_scores[untouched(all_times)], rtol=0, atol=1e-6)

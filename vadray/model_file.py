@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
+from vadray.keras_alone import keras  # isort: skip  before others that import it
 
 import vadray.detectors.registry  # noqa: F401  registers the classes that files name
 from vadray.errors import RequestError

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tests.detectors.learning import assert_round_trip
-from vadray.detectors.localise import localise
 from vadray.detectors.registry import DETECTORS, detector_class
 from vadray.errors import RequestError
+from vadray.sweep.localise import localise
 
 
 def small(name: str, **more):

@@ -11,8 +11,8 @@ from tests.detectors.learning import (
     with_anomaly,
 )
 from vadray.detectors.frame_difference import FrameDifference
-from vadray.detectors.localise import localise
 from vadray.errors import RequestError
+from vadray.sweep.localise import localise
 
 
 def small(**more) -> FrameDifference:

@@ -11,12 +11,12 @@ from tests.detectors.learning import assert_round_trip, assert_scores_do_not_dep
 from vadray.archive.plan import clip_boundaries
 from vadray.bundle import open_bundle, write_bundle
 from vadray.detectors.frame_difference import FrameDifference
-from vadray.detectors.localise import localise
 from vadray.detectors.motion import Motion
 from vadray.errors import RequestError
 from vadray.media.decode import decode
 from vadray.media.flow_code import FLOW_MOST_PX, decode_flow, encode_flow
 from vadray.media.request import DecodeRequest, Source
+from vadray.sweep.localise import localise
 from vadray.sweep.scorer import Scorer
 from vadray.sweep.units import FrameShape, frame_shape
 

@@ -33,8 +33,9 @@ def learned(detector) -> np.ndarray:
     return np.concatenate([variable.numpy().ravel() for variable in detector.trainable_variables])
 
 
-def test_two_workers_start_from_the_bundle_and_the_old_calibration_is_told_beside_the_new(
-    archive, bundles, cluster, tmp_path
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.soak)])
+def test_it_starts_from_the_bundle_and_the_old_calibration_is_told_beside_the_new(
+    workers, archive, bundles, cluster, tmp_path
 ):
     """One step at a rate next to nothing leaves the weights where they began."""
     said: list[str] = []
@@ -45,7 +46,7 @@ def test_two_workers_start_from_the_bundle_and_the_old_calibration_is_told_besid
             init=str(bundles["video"]),
             epochs=1,
             steps_per_epoch=1,
-            workers=2,
+            workers=workers,
             learning_rate=1e-9,
             schedule="temporal",
         ),

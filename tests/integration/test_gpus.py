@@ -17,18 +17,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory) -> tuple[Path, str]:
-    """A bundle trained and three sweeps on a Ray with a GPU; the folder of all, and what was said."""
-    place = tmp_path_factory.mktemp("gpus")
-    archive, bundles = material(place)
-    sweep = f"sweep {archive} --bundle {bundles[0]} --bundle {bundles[1]} max_quarantined=1 unit_frames=16 all=true"
-    commands = [
-        f"train {place / 'archive/train'} --detector stae --out {place / 'trained'} size=32,48 window=4 units=8 epochs=1 "
-        "steps_per_epoch=2 batch_size=4 unit_frames=32 gpus=1",
-        f"{sweep} out={place / 'cpu'} sweep_id=x gpus=0",
-        f"{sweep} out={place / 'gpu'} sweep_id=x",
-        f"{sweep} out={place / 'half'} sweep_id=x scorers_per_gpu=2 precision=bfloat16",
-    ]
+def place(tmp_path_factory) -> Path:
+    """A folder with an archive and bundles, and the report of a sweep on CPUs."""
+    folder = tmp_path_factory.mktemp("gpus")
+    material(folder)
+    run(sweep(folder, "cpu", "gpus=0"), sweep(folder, "half", "scorers_per_gpu=2 precision=bfloat16"))
+    return folder
+
+
+def sweep(place: Path, name: str, options: str) -> str:
+    words = f"sweep {place / 'archive/test'} --bundle {place / 'video'} --bundle {place / 'image'} sweep_id=x"
+    return f"{words} out={place / name} max_quarantined=1 unit_frames=16 all=true {options}"
+
+
+def run(*commands: str) -> str:
+    """Runs commands on a Ray with a GPU; what they said."""
     words = " -- ".join(commands).split()
     ran = subprocess.run(
         [sys.executable, "-m", "tests.integration.gpu_night", *words],
@@ -38,7 +41,7 @@ def night(tmp_path_factory) -> tuple[Path, str]:
         text=True,
     )
     assert ran.returncode == 0, ran.stderr[-5000:]
-    return place, ran.stderr
+    return ran.stderr
 
 
 def scores(report: Path) -> np.ndarray:
@@ -46,27 +49,28 @@ def scores(report: Path) -> np.ndarray:
     return np.array(duckdb.execute(query, [f"{report}/frames/sweep=*/*.parquet"]).fetchall())[:, 0]
 
 
-def test_scores_are_those_of_cpus(night):
-    place, _ = night
-    for name in ("cpu", "gpu", "half"):
+def test_half_precision_on_a_shared_gpu_is_near_and_told_apart(place):
+    for name in ("cpu", "half"):
         assert verify(str(place / name), "x")["faults"] == []
-    np.testing.assert_allclose(scores(place / "gpu"), scores(place / "cpu"), rtol=1e-4, atol=1e-7)
-
-
-def test_half_precision_is_near_and_told_apart(night):
-    place, _ = night
     np.testing.assert_allclose(scores(place / "half"), scores(place / "cpu"), rtol=0.02)
-    digests = {
-        name: duckdb.execute(
+    digests = [
+        duckdb.execute(
             "SELECT DISTINCT scoring_digest FROM read_parquet(?)",
             [f"{place}/{name}/objects/sweep=*/*.parquet"],
         ).fetchall()
-        for name in ("gpu", "half")
-    }
-    assert not set(digests["gpu"]) & set(digests["half"])
+        for name in ("cpu", "half")
+    ]
+    assert not set(digests[0]) & set(digests[1])
 
 
-def test_a_training_takes_a_gpu(night):
-    place, said = night
+@pytest.mark.soak
+def test_full_precision_gives_the_scores_of_cpus_and_a_training_takes_a_gpu(place):
+    said = run(
+        f"train {place / 'archive/train'} --detector stae --out {place / 'trained'} size=32,48 window=4 units=8 epochs=1 "
+        "steps_per_epoch=2 batch_size=4 unit_frames=32 gpus=1",
+        sweep(place, "gpu", ""),
+    )
+    assert verify(str(place / "gpu"), "x")["faults"] == []
+    np.testing.assert_allclose(scores(place / "gpu"), scores(place / "cpu"), rtol=1e-4, atol=1e-7)
     assert "training stae on 1 worker(s)" in said and "and a GPU" in said
     assert open_bundle(str(place / "trained")).info["training"]["epochs"] == 1

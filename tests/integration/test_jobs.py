@@ -42,6 +42,7 @@ def submit(head: RayHead, name: str, *entry: str) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.soak  # a sweep through the jobs API, from and to S3: test_several_nodes.py
 def test_train_and_sweep_through_the_jobs_api_from_and_to_s3(head, archive, s3_server):
     place = f"{s3_server.uri}/jobs"
     for entry in storage.list_objects(str(archive.root)):

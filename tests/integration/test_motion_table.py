@@ -81,6 +81,7 @@ def test_a_kept_cell_gets_the_table_it_lacks(synthetic, capsys):
     assert "kept from an earlier run" in capsys.readouterr().err
 
 
+@pytest.mark.soak  # half a minute
 def test_a_bundle_without_provenance_has_no_validation_part(archive, bundles, tmp_path, capsys):
     command = [
         "evaluate",

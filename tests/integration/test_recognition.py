@@ -68,6 +68,7 @@ def test_evaluation_leaves_out_what_was_learned_from_also_of_a_moved_set(trained
     assert found["auc_micro_raw"] == pytest.approx(trained.figures["auc_test"], abs=1e-3)
 
 
+@pytest.mark.soak  # half a minute
 def test_a_comparison_judges_all_by_what_none_has_learned_from(trained, labelled, tmp_path, capsys):
     out = tmp_path / "comparison"
     command = ["evaluate", trained.bundle.uri, str(labelled.root), "--compare", "frame_difference"]
@@ -93,6 +94,7 @@ def test_calibrated_again_it_knows_on_what_and_sweeps(trained, labelled, tmp_pat
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["scored"] == 2
 
 
+@pytest.mark.soak  # half a minute
 def test_the_base_may_be_a_trained_bundle_and_footage_without_a_normal_half(
     bundles, labelled, cluster, tmp_path
 ):

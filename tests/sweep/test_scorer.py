@@ -45,6 +45,7 @@ def test_on_a_device_with_memory_fewer_calls_give_the_same(detector, monkeypatch
         np.testing.assert_allclose(large, small, rtol=0, atol=1e-6)
 
 
+@pytest.mark.soak  # a process that fills its memory takes half a minute
 def test_what_does_not_fit_after_all_is_scored_in_smaller_blocks():
     """In a process whose address space ends where the large block would need more."""
     script = """

@@ -1,9 +1,9 @@
 """The upper tail of a set of scores: a generalised Pareto distribution fitted to what exceeds a level."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.stats import genpareto
 
 # Below this many exceedances the fitted shape is mostly noise (standard error above 0.14), so the tail is
 # taken as exponential, the limit for every light-tailed score.
@@ -11,6 +11,12 @@ MIN_EXCEEDANCES_FOR_SHAPE = 50
 # Not below 0: a bounded tail would call some score impossible, all p-values beyond equal, on the word of one
 # night's normal data. Not above 0.5: beyond that the variance is infinite and extrapolation means nothing.
 SHAPE_RANGE = (0.0, 0.5)
+
+
+def _distribution() -> Any:
+    from scipy.stats import genpareto  # when it is needed: it takes longer to load than the rest of vadray
+
+    return genpareto
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class ParetoTail:
         mean = float(np.mean(exceedances))
         shape = 0.0
         if len(exceedances) >= MIN_EXCEEDANCES_FOR_SHAPE:
-            fitted, _, _ = genpareto.fit(exceedances / mean, 0.1, floc=0)
+            fitted, _, _ = _distribution().fit(exceedances / mean, 0.1, floc=0)
             shape = float(np.clip(fitted, *SHAPE_RANGE)) if np.isfinite(fitted) else 0.0
         # With the shape fixed by its guard, the scale that keeps the mean exceedance; never so small that
         # float noise around a constant score looks like a tail.
@@ -44,8 +50,10 @@ class ParetoTail:
 
     def exceeded_with(self, scores: np.ndarray) -> np.ndarray:
         """Probability that a score above `start` is at least each of `scores`."""
-        return genpareto.sf(np.asarray(scores, dtype=np.float64) - self.start, self.shape, scale=self.scale)
+        return _distribution().sf(
+            np.asarray(scores, dtype=np.float64) - self.start, self.shape, scale=self.scale
+        )
 
     def level(self, probability: float) -> float:
         """The level that a score above `start` reaches with this probability, in (0, 1]."""
-        return self.start + float(genpareto.isf(probability, self.shape, scale=self.scale))
+        return self.start + float(_distribution().isf(probability, self.shape, scale=self.scale))

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve
 
 from vadray.calibration.events import EventRules, find_events
 from vadray.calibration.sketch import QuantileSketch
@@ -98,6 +97,8 @@ def best_f1_threshold(scores: np.ndarray, labels: np.ndarray) -> Threshold:
     """The level with the highest F1 on labelled frames (bool `[n]`): an upper bound, not a calibration."""
     if not np.any(labels):
         raise ValueError("`labels` must mark at least one anomalous frame. Received none")
+    from sklearn.metrics import precision_recall_curve  # when it is needed: it takes long to load
+
     precision, recall, levels = precision_recall_curve(labels, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
     best = int(np.argmax(f1[:-1]))

@@ -183,20 +183,20 @@ class PacketReader:
     def _ordered(self) -> Iterator[VideoFrame]:
         """Sorts frames that come a little too late into their places."""
         clock_set = CLOCK_SET_S / self._stream.time_base if self._stream.time_base else float("inf")
-        held: list[VideoFrame] = []
-        for frame in self._decoded():
+        held: list[tuple[int, int, VideoFrame]] = []
+        for order, frame in enumerate(self._decoded()):
             if self._is_before_keyframe(frame.pts):
                 continue
-            if frame.pts is None or (held and held[-1].pts - frame.pts > clock_set):
-                yield from held
+            if frame.pts is None or (held and held[-1][0] - frame.pts > clock_set):
+                yield from (one for _, _, one in held)
                 held.clear()
             if frame.pts is None:
                 yield frame
                 continue
-            insort(held, frame, key=lambda one: one.pts)
+            insort(held, (frame.pts, order, frame))
             if len(held) > DISORDER_FRAMES:
-                yield held.pop(0)
-        yield from held
+                yield held.pop(0)[2]
+        yield from (one for _, _, one in held)
 
     def _is_before_keyframe(self, pts: int | None) -> bool:
         """True in an open GOP for pictures that refer to one from before the seek."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vadray.detectors.localise import localise
 from vadray.errors import VadrayError
 from vadray.media.thumbnail import thumbnail
 from vadray.sweep.blocks import BLOCK_FRAMES, bytes_of_results, free_device_bytes, large_block
+from vadray.sweep.localise import localise
 
 if TYPE_CHECKING:
     from vadray.detectors.base import Detector

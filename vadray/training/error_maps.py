@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import keras
+from vadray.keras_alone import keras  # isort: skip
+
 import numpy as np
 import pyarrow as pa
 import ray

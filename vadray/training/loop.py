@@ -68,8 +68,9 @@ def learn(
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # `import keras`, never `tf.keras`: Ray sets TF_USE_LEGACY_KERAS in its workers
-    import keras
     import tensorflow as tf
+
+    from vadray.keras_alone import keras  # isort: skip  before others that import it
 
     from vadray.detectors.registry import detector_class
 

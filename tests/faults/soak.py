@@ -32,6 +32,9 @@ SWEEP_ID = "night"
 SWEEP_TIMEOUT_S = 1200
 RESTARTS = 40
 POLL_S = 0.02
+RAYS_OWN = (
+    1  # with which Ray ends a process, without a word of Python's, that has lost its cluster's services
+)
 KEYS = {"frames": ("object_uri", "frame_index"), "events": ("event_id",), "objects": ("object_uri",)}
 
 
@@ -71,7 +74,7 @@ def soak(
     """One sweep under `faults`, started again whenever its driver dies, compared with the report `reference`.
 
     Raises:
-        RuntimeError: It did not end, or ended with another status than 0 or 3 though nobody killed it.
+        RuntimeError: It did not end, or ended with another status than 0 or 3 though neither we nor Ray killed it.
     """
     begun = time.monotonic()
     report = storage.join(place.reports, name)
@@ -79,6 +82,7 @@ def soak(
     units = plan_store.load(storage.join(reference, tables.SWEEPS, SWEEP_ID)).info["counts"]["units"]
     pending, injected = list(faults), []
     for _ in range(RESTARTS):
+        said_before = place.log.stat().st_size
         driver = _start(place, bundles, report, head)
         killed = False
         while driver.poll() is None:
@@ -99,7 +103,9 @@ def soak(
             time.sleep(POLL_S)
         if driver.returncode in (0, 3):
             break
-        if not killed:
+        if not killed and driver.returncode == RAYS_OWN and not _gave_a_reason(place, said_before):
+            injected.append("driver by Ray")
+        elif not killed:
             raise RuntimeError(
                 f"{name}: exit status {driver.returncode} that no fault explains; {injected}\n{_last_said(place)}"
             )
@@ -126,6 +132,13 @@ def undisturbed(place: Place, bundles: Sequence[str], head: RayHead, name: str) 
                 f"the undisturbed sweep ended with status {driver.returncode}\n{_last_said(place)}"
             )
     return report
+
+
+def _gave_a_reason(place: Place, begin: int) -> bool:
+    """Whether a driver's output from byte `begin` on has an error of ours or of Python."""
+    with open(place.log, "rb") as log:
+        log.seek(begin)
+        return any(line.startswith((b"Traceback", b"vadray sweep: ")) for line in log)
 
 
 def _last_said(place: Place) -> str:

@@ -1,7 +1,9 @@
 """Which media a machine decodes: a small file of each kind is made, and decoded as a sweep decodes it."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -33,12 +35,32 @@ def examine_codecs() -> list[Finding]:
     """Two findings, on video and on images."""
     os.environ.setdefault("SVT_LOG", "-1")  # it speaks to stderr past FFmpeg's log
     with (
+        _same_scheduling(),
         tempfile.TemporaryDirectory(prefix="vadray-doctor-") as folder,
         IsolatedDecoder(timeout_s=60) as decoder,
     ):
         videos = {name: _video(decoder, Path(folder), name) for name in VIDEOS}
         images = {suffix: _image(decoder, Path(folder), suffix) for suffix in IMAGES}
     return [_told("video", videos), _told("images", images)]
+
+
+@contextlib.contextmanager
+def _same_scheduling() -> Iterator[None]:
+    """Gives the process back its place among others.
+
+    SVT-AV1's encoder makes the whole process real-time where it may, as root, and leaves it so: with all that it
+    starts afterwards, a Ray for instance, it would starve every other process of the machine.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    everyone = {0, os.getpid()}  # this thread, and the main thread
+    before = {one: (os.sched_getscheduler(one), os.sched_getparam(one)) for one in everyone}
+    try:
+        yield
+    finally:
+        for one, (policy, parameters) in before.items():
+            os.sched_setscheduler(one, policy, parameters)
 
 
 def _told(what: str, by_name: dict[str, str]) -> Finding:

@@ -220,7 +220,7 @@ def write_bundle(
     Raises:
         RequestError: There is a bundle already and `overwrite` is False.
     """
-    from vadray.keras_alone import keras
+    import keras
 
     with tempfile.TemporaryDirectory(prefix="vadray-bundle-") as folder:
         detector.save(os.path.join(folder, "model.keras"))

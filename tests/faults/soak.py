@@ -32,9 +32,8 @@ SWEEP_ID = "night"
 SWEEP_TIMEOUT_S = 1200
 RESTARTS = 40
 POLL_S = 0.02
-RAYS_OWN = (
-    1  # with which Ray ends a process, without a word of Python's, that has lost its cluster's services
-)
+# with which Ray ends a process that has lost its cluster's services, without a word of Python's
+RAYS_OWN = 1
 KEYS = {"frames": ("object_uri", "frame_index"), "events": ("event_id",), "objects": ("object_uri",)}
 
 

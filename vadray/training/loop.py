@@ -67,9 +67,9 @@ def learn(
         FloatingPointError: A loss is no longer finite.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # `import keras`, never `tf.keras`: Ray sets TF_USE_LEGACY_KERAS in its workers
     import tensorflow as tf
 
+    # Keras itself, never `tf.keras`: Ray sets TF_USE_LEGACY_KERAS in its workers
     from vadray.keras_alone import keras  # isort: skip  before others that import it
 
     from vadray.detectors.registry import detector_class

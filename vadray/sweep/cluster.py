@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ ACTOR_CPUS = 0.9  # a fraction, so that a few small tasks always find room besid
 SCORER_CPUS = 0.1  # of a scorer that has a GPU
 
 LOOPBACK, DASHBOARD = "127.0.0.1", "RAY_API_SERVER_ADDRESS"
+HEAD_STARTS_S = 20.0  # a head that was started at the same moment answers by then
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,16 @@ def connected(dashboard: bool = False) -> Iterator[None]:
 
     Args:
         dashboard: A local Ray has one, on loopback; Ray Train asks its server whether a training goes on.
+
+    Raises:
+        RequestError: Nothing answers at RAY_ADDRESS.
     """
     already, dashboard_before = ray.is_initialized(), os.environ.get(DASHBOARD)
     if not already:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, here and in workers
-        if "RAY_ADDRESS" in os.environ:
+        if address := os.environ.get("RAY_ADDRESS"):
+            expect_answer(address)
             ray.init(logging_level=logging.WARNING)
         else:
             # "local", or a stale temporary directory would join a cluster that is no more; two CPUs at least, since
@@ -112,6 +118,31 @@ def connected(dashboard: bool = False) -> Iterator[None]:
                 os.environ.pop(DASHBOARD, None)
             else:
                 os.environ[DASHBOARD] = dashboard_before
+
+
+def expect_answer(address: str) -> None:
+    """Waits until something listens at a host and port; any other kind of address is left to Ray.
+
+    Ray itself tries for minutes where nothing does, and then ends the process from C++.
+
+    Raises:
+        RequestError: Nothing answers within `HEAD_STARTS_S`.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():  # "auto" or "local", and what Ray refuses by itself
+        return
+    deadline = time.monotonic() + HEAD_STARTS_S
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=HEAD_STARTS_S / 2).close()
+            return
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                raise RequestError(
+                    f"RAY_ADDRESS: expected a running Ray at {address}, but nothing answers there ({error}); "
+                    "unset it to work on this machine alone"
+                ) from error
+        time.sleep(0.5)
 
 
 def _free_port() -> int:

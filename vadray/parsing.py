@@ -12,7 +12,7 @@ from vadray.config import Options, Route
 from vadray.errors import RequestError
 
 _PLAIN_TYPES = (
-    (r"typing\.|vadray\.config\.", ""),
+    (r"typing\.|vadray\.config\.(\w+\.)?", ""),
     (r" \| None(Type)?", ""),
     ("Literal", "one of "),
     (r"\bint\b", "a whole number"),

@@ -1,0 +1,52 @@
+"""The options of every command, typed."""
+
+from vadray.config.evaluating import EvaluateOptions, PaperOptions
+from vadray.config.options import (
+    ArchiveOptions,
+    CalibrationOptions,
+    ClusterOptions,
+    LeaseOptions,
+    Listed,
+    Options,
+    UnitOptions,
+    comma_separated,
+)
+from vadray.config.reading import ReportOptions
+from vadray.config.sweeping import (
+    CompactOptions,
+    PlanOptions,
+    Route,
+    StatusOptions,
+    SweepOptions,
+    VerifyOptions,
+)
+from vadray.config.training import CalibrateOptions, TrainOptions, TuneOptions
+from vadray.config.trying import BenchOptions, DemoOptions, DoctorOptions, ModelsOptions, SynthOptions
+
+__all__ = [
+    "ArchiveOptions",
+    "BenchOptions",
+    "CalibrateOptions",
+    "CalibrationOptions",
+    "ClusterOptions",
+    "CompactOptions",
+    "DemoOptions",
+    "DoctorOptions",
+    "EvaluateOptions",
+    "LeaseOptions",
+    "Listed",
+    "ModelsOptions",
+    "Options",
+    "PaperOptions",
+    "PlanOptions",
+    "ReportOptions",
+    "Route",
+    "StatusOptions",
+    "SweepOptions",
+    "SynthOptions",
+    "TrainOptions",
+    "TuneOptions",
+    "UnitOptions",
+    "VerifyOptions",
+    "comma_separated",
+]

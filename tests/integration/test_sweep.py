@@ -41,20 +41,6 @@ def sweep(capsys, archive, bundles, report, *more: str) -> tuple[int, dict]:
     )
 
 
-@pytest.fixture(scope="module")
-def swept(archive, bundles, tmp_path_factory):
-    """A committed sweep over the archive's test half."""
-    report = tmp_path_factory.mktemp("swept") / "report"
-    options = SweepOptions(
-        archive=str(archive.test),
-        out=str(report),
-        sweep_id="night",
-        bundle=[{"path": str(bundle)} for bundle in bundles.values()],
-    )
-    console = Console(stderr=True)
-    return report, driver.sweep(request.prepare(options), console.print, Progress(console))
-
-
 def test_every_object_and_frame_is_there_once(swept, archive):
     report, commit = swept
     truth = json.loads(archive.labels.read_text())

@@ -1,7 +1,7 @@
 """What each command does: call the package, say it on the terminal, return the exit status and the JSON result."""
 
 from vadray import config
-from vadray.commands import evaluating, sweeping, training, trying
+from vadray.commands import evaluating, reading, sweeping, training, trying
 from vadray.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -49,7 +49,19 @@ COMMANDS: dict[str, Command] = {
     ),
     "paper": Command(config.PaperOptions, evaluating.run_paper, ("out",), "the 2024 paper's own experiment"),
     "report": Command(
-        config.ReportOptions, sweeping.run_report, ("report",), "write the HTML page of a sweep"
+        config.ReportOptions, reading.run_report, ("report",), "write the HTML page of a sweep"
+    ),
+    "query": Command(
+        config.QueryOptions, reading.run_query, ("report", "sql"), "SQL over a report's committed sweeps"
+    ),
+    "export": Command(
+        config.ExportOptions, reading.run_export, ("report", "out"), "a sweep's rows as JSON Lines or CSV"
+    ),
+    "label": Command(
+        config.LabelOptions,
+        reading.run_label,
+        ("report", "event", "verdict"),
+        "say that an event is right or wrong",
     ),
     "compact": Command(
         config.CompactOptions,

@@ -1,4 +1,4 @@
-"""Commands that write reports, and read them."""
+"""Commands that write reports, and look after them."""
 
 from collections import Counter
 from typing import Any
@@ -133,14 +133,3 @@ def run_compact(options: config.CompactOptions, console: Console) -> Result:
         markup=False,
     )
     return 0, figures
-
-
-def run_report(options: config.ReportOptions, console: Console) -> Result:
-    from vadray.report.html import write_report
-    from vadray.report.tables import latest_sweep
-
-    report = storage.folder(options.report, "report")
-    sweep_id = options.sweep_id or latest_sweep(report)
-    page, latest = write_report(report, sweep_id)
-    console.print(f"wrote {page}", markup=False)
-    return 0, {"sweep_id": sweep_id, "page": page, "latest": latest}

@@ -42,12 +42,18 @@ def run_calibrate(options: config.CalibrateOptions, console: Console) -> Result:
     from vadray.training.calibrate import calibrate
 
     with cluster():
-        bundle, calibration = calibrate(options, say(console))
+        bundle, calibration, judged = calibrate(options, say(console))
     default = calibration.default
     for camera, note in calibration.notes.items():
         console.print(f"{camera}: {note}", markup=False)
     if calibration.doubt:
         console.print(calibration.doubt, markup=False)
+    if judged:
+        console.print(
+            f"of the judged events in this footage the new threshold flags {judged['right_found']} of {judged['right']} "
+            f"right ones and {judged['wrong_found']} of {judged['wrong']} wrong ones",
+            markup=False,
+        )
     return 0, {
         "bundle": bundle.uri,
         "method": calibration.method,
@@ -56,4 +62,5 @@ def run_calibrate(options: config.CalibrateOptions, console: Console) -> Result:
         "hours": default.hours,
         "frames": default.frames,
         "cameras": sorted(calibration.cameras),
+        **judged,
     }

@@ -11,7 +11,7 @@ from vadray.config.options import (
     UnitOptions,
     comma_separated,
 )
-from vadray.config.reading import ReportOptions
+from vadray.config.reading import ExportOptions, LabelOptions, QueryOptions, ReportOptions
 from vadray.config.sweeping import (
     CompactOptions,
     PlanOptions,
@@ -33,12 +33,15 @@ __all__ = [
     "DemoOptions",
     "DoctorOptions",
     "EvaluateOptions",
+    "ExportOptions",
+    "LabelOptions",
     "LeaseOptions",
     "Listed",
     "ModelsOptions",
     "Options",
     "PaperOptions",
     "PlanOptions",
+    "QueryOptions",
     "ReportOptions",
     "Route",
     "StatusOptions",

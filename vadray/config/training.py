@@ -83,3 +83,7 @@ class TuneOptions(TrainOptions):
 class CalibrateOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptions):
     bundle: str = Field(description="bundle to calibrate; its weights stay as they are")
     out: str | None = Field(None, description="where the recalibrated bundle goes; default: in place")
+    labels: str | None = Field(
+        None,
+        description="report whose events were judged (`vadray label`): those judged right are left out of normal footage",
+    )

@@ -52,6 +52,8 @@ def evaluate(
             f"motion_table: expected a bundle that scores video, received {options.bundle}, which scores {bundle.kind}s"
         )
     labelled = labelled or read_labels(options.dataset)
+    for note in labelled.notes:
+        say(note)
     units, left_out = judged_units(labelled, bundle, options, others)
     if left_out and not units:
         raise RequestError(

@@ -2,12 +2,21 @@
 
 from vadray import storage
 from vadray.errors import RequestError
-from vadray.evaluation.datasets import avenue, class_folders, labels_json, shanghaitech, ucf_crime, ucsd
+from vadray.evaluation.datasets import (
+    avenue,
+    class_folders,
+    judged_events,
+    labels_json,
+    shanghaitech,
+    ucf_crime,
+    ucsd,
+)
 from vadray.evaluation.datasets.labelled import LabelledSet
 
 # what a person wrote comes first, and the least particular last: any test/good/ is a set of class folders
 LAYOUTS = (
     labels_json.LAYOUT,
+    judged_events.LAYOUT,
     ucsd.LAYOUT,
     avenue.LAYOUT,
     shanghaitech.LAYOUT,

@@ -69,6 +69,7 @@ class LabelledSet:
         train: URI of the set's normal footage to train on, None where the layout has none.
         video_level: Whether only whole videos are labelled: then every frame of an anomalous video counts as
             anomalous, and figures of frames and events mean little.
+        notes: What a person should know of it.
     """
 
     archive: str
@@ -77,3 +78,4 @@ class LabelledSet:
     source: str
     train: str | None = None
     video_level: bool = False
+    notes: tuple[str, ...] = ()

@@ -1,10 +1,14 @@
-"""The report page: one self-contained HTML file made from a sweep's tables and its `commit.json` alone.
+"""The report page: one self-contained HTML file made from a sweep's tables, its `commit.json` and labels alone.
 
-No script, no font and no picture is fetched; everything that comes from the archive is escaped.
+No script, font or picture is fetched; the one script that runs is the page's own, named by its digest; everything that
+comes from the archive is escaped. Without scripts all of it is readable, and cannot be sorted.
 """
 
 import base64
-from datetime import UTC, datetime
+import hashlib
+import shlex
+from datetime import datetime
+from importlib import resources
 from typing import Any
 
 import jinja2
@@ -12,11 +16,15 @@ import jinja2
 import vadray
 from vadray import storage
 from vadray.errors import RequestError
+from vadray.report import wording
+from vadray.report.cameras import Cameras
 from vadray.report.curves import Curve, svg_points
+from vadray.report.labels import Label, read_labels
 from vadray.report.summary import Events, Objects, Row, gather_curves, gather_events, gather_objects
-from vadray.report.tables import check_names, latest_sweep, read_commit
+from vadray.report.tables import Commit, check_names, committed_sweeps, latest_sweep, read_commit
 
 CURVE_SIZE = (800, 90)  # of the drawing; the page stretches it
+NIGHTS = 14  # that are compared
 
 STATUS_MEANING = {
     "scored": "every frame scored",
@@ -65,64 +73,102 @@ def render(report_uri: str, sweep_id: str) -> str:
             f"`sweep_id`: expected a committed sweep of {report_uri}. "
             f"Received: {sweep_id!r}, which has no commit.json"
         )
-    events = gather_events(report_uri, sweep_id)
-    objects = gather_objects(report_uri, sweep_id, events)
+    cameras = Cameras()
+    events = gather_events(report_uri, sweep_id, cameras)
+    objects = gather_objects(report_uri, sweep_id, events, cameras)
     curves = gather_curves(report_uri, sweep_id, objects.videos)
     archive = str(commit.get("archive", ""))
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vadray.report", "."),
+        loader=jinja2.PackageLoader("vadray.report", "page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
-        short=lambda uri: _short(uri, archive), clock=_clock, seconds=_seconds, number=_number, p=_p
+        short=lambda uri: wording.short(uri, archive),
+        clock=wording.clock,
+        seconds=wording.seconds,
+        duration=wording.duration,
+        number=wording.number,
+        p=wording.p_value,
+        quoted=shlex.quote,
+        committed_at=_committed_at,
     )
+    script = _part("report.js")
     return environment.get_template("report.html.j2").render(
         sweep_id=sweep_id,
+        report=report_uri,
         archive=archive,
         commit=commit,
         committed_at=_committed_at(commit),
         tiles=_tiles(commit, events, objects),
         events=events,
-        pictured=[(event, _picture(events, event)) for event in events.listed if _has_picture(events, event)],
-        plain=[event for event in events.listed if not _has_picture(events, event)],
+        pictures={name: base64.b64encode(jpeg).decode() for name, jpeg in events.thumbnails.items()},
+        verdicts=_verdicts(events, read_labels(report_uri)),
+        cameras=cameras.by_events(),
+        nights=_nights(report_uri, sweep_id, commit),
         objects=objects,
         status_meaning=STATUS_MEANING,
         charts=_charts(objects.videos, curves, events),
         curve_size=CURVE_SIZE,
+        style=_part("report.css"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         vadray_version=vadray.__version__,
     )
 
 
-def _has_picture(events: Events, event: Row) -> bool:
-    return event["event_id"] in events.thumbnails
+def _part(name: str) -> str:
+    return resources.files("vadray.report").joinpath("page", name).read_text()
 
 
-def _picture(events: Events, event: Row) -> str:
-    return base64.b64encode(events.thumbnails[event["event_id"]]).decode()
+def _verdicts(events: Events, labels: list[Label]) -> dict[str, str]:
+    """What people said of the listed events, by `event_id`; a judgement of the same moment under another id counts."""
+    by_object: dict[str, list[Label]] = {}
+    for label in labels:
+        by_object.setdefault(label.object_uri, []).append(label)
+    found = {}
+    for event in events.listed:
+        meeting = [
+            label
+            for label in by_object.get(event["object_uri"], [])
+            if label.meets(event["object_uri"], event["start_s"], event["end_s"])
+        ]
+        if meeting:
+            found[event["event_id"]] = max(meeting, key=lambda label: label.at).verdict
+    return found
+
+
+def _nights(report_uri: str, sweep_id: str, commit: Commit) -> list[tuple[str, Commit]]:
+    """This sweep and those that were committed before it, the newest first; none where there is only one."""
+    earlier = [
+        (name, other)
+        for name, other in committed_sweeps(report_uri)
+        if name != sweep_id and other["committed_at"] <= commit["committed_at"]
+    ]
+    return [(sweep_id, commit), *earlier[: NIGHTS - 1]] if earlier else []
 
 
 def _tiles(commit: dict[str, Any], events: Events, objects: Objects) -> list[tuple[str, str, str]]:
     """Figure, what it counts, and a class for its colour; what commit.json leaves out is left out here."""
     status = objects.by_status
     tiles = [
-        (_number(events.total), "events", "alert" if events.total else "calm"),
-        (_number(objects.frames_scored), "frames scored", ""),
-        (_number(objects.anomalous_frames), "anomalous frames", ""),
-        (_number(status["scored"] + status["partial"]), "objects scored", ""),
-        (_number(status["partial"]), "partial", "warn" if status["partial"] else ""),
-        (_number(status["quarantined"]), "quarantined", "warn" if status["quarantined"] else ""),
-        (_number(status["unchanged"]), "unchanged", ""),
-        (_number(status["skipped"]), "skipped", ""),
+        (wording.number(events.total), "events", "alert" if events.total else "calm"),
+        (wording.number(objects.frames_scored), "frames scored", ""),
+        (wording.number(objects.anomalous_frames), "anomalous frames", ""),
+        (wording.number(status["scored"] + status["partial"]), "objects scored", ""),
+        (wording.number(status["partial"]), "partial", "warn" if status["partial"] else ""),
+        (wording.number(status["quarantined"]), "quarantined", "warn" if status["quarantined"] else ""),
+        (wording.number(status["unchanged"]), "unchanged", ""),
+        (wording.number(status["skipped"]), "skipped", ""),
     ]
     if objects.footage_s > 0:
-        tiles.append((_duration(objects.footage_s), "of footage", ""))
+        tiles.append((wording.duration(objects.footage_s), "of footage", ""))
     wall_s = commit.get("wall_s")
     if wall_s:
-        tiles.append((_duration(wall_s), "wall time", ""))
-        tiles.append((_number(round(objects.frames_scored / wall_s)), "frames a second", ""))
+        tiles.append((wording.duration(wall_s), "wall time", ""))
+        tiles.append((wording.number(round(objects.frames_scored / wall_s)), "frames a second", ""))
     return tiles
 
 
@@ -161,38 +207,3 @@ def _chart(video: Row, curve: Curve, events: list[Row]) -> dict[str, Any]:
 def _committed_at(commit: dict[str, Any]) -> datetime | None:
     text = commit.get("committed_at")
     return datetime.fromisoformat(text) if text else None
-
-
-def _short(uri: str, archive: str) -> str:
-    root = archive.rstrip("/") + "/"
-    return uri.removeprefix(root) if archive else uri
-
-
-def _clock(moment: datetime | None) -> str:
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _seconds(seconds: float) -> str:
-    """`3.4 s`, `2:05` (minutes), `26:05:09` (hours)."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def _duration(seconds: float) -> str:
-    """`50.0 s`, `1.2 min`, `26.1 h`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def _number(value: float) -> str:
-    """Thousands apart by a thin space; four significant digits for what is not whole."""
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{value:.4g}"
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}"

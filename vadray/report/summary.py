@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vadray.report.cameras import Cameras
 from vadray.report.curves import CURVE_COLUMNS, Curve, build_curves
 from vadray.report.tables import iter_table
 
 LISTED_EVENTS = 5000
 PICTURED_EVENTS = 200
+PICTURED_BYTES = 14_000_000  # of JPEG: the page stays below 25 MB with all else
 LISTED_OBJECTS = 1000
 CURVES = 40
 
@@ -40,6 +42,10 @@ EVENT_COLUMNS = (
     "peak_frame",
     "peak_score",
     "p_value",
+    "box_x",
+    "box_y",
+    "box_w",
+    "box_h",
     "rule",
 )
 
@@ -82,14 +88,15 @@ def _rows(report_uri: str, table: str, sweep_id: str, columns: tuple[str, ...]) 
         yield from batch.to_pylist()
 
 
-def gather_events(report_uri: str, sweep_id: str) -> Events:
-    """The events to list, and pictures of the first of them; pictures of the others are never held."""
+def gather_events(report_uri: str, sweep_id: str, cameras: Cameras) -> Events:
+    """The events to list, and pictures of the first of them; all are counted by camera."""
     total = 0
 
     def counted() -> Iterator[Row]:
         nonlocal total
         for row in _rows(report_uri, "events", sweep_id, EVENT_COLUMNS):
             total += 1
+            cameras.add_event(row)
             yield row
 
     listed = heapq.nsmallest(LISTED_EVENTS, counted(), key=_severity)
@@ -99,11 +106,22 @@ def gather_events(report_uri: str, sweep_id: str) -> Events:
         for row, event_id in enumerate(batch.column("event_id").to_pylist()):
             if event_id in wanted and batch.column("thumbnail")[row].is_valid:
                 thumbnails[event_id] = batch.column("thumbnail")[row].as_py()
-    return Events(total, listed, thumbnails)
+    return Events(total, listed, _within(PICTURED_BYTES, thumbnails, listed))
 
 
-def gather_objects(report_uri: str, sweep_id: str, events: Events) -> Objects:
-    """One pass over the objects."""
+def _within(most_bytes: int, thumbnails: dict[str, bytes], listed: list[Row]) -> dict[str, bytes]:
+    """The pictures of the most severe events, as many as there is room for."""
+    kept = {}
+    for event in listed[:PICTURED_EVENTS]:
+        picture = thumbnails.get(event["event_id"])
+        if picture is not None and len(picture) <= most_bytes:
+            kept[event["event_id"]] = picture
+            most_bytes -= len(picture)
+    return kept
+
+
+def gather_objects(report_uri: str, sweep_id: str, events: Events, cameras: Cameras) -> Objects:
+    """One pass over the objects; all are counted by camera."""
     rank = {event["object_uri"]: number for number, event in reversed(list(enumerate(events.listed)))}
     by_status: Counter[str] = Counter()
     by_reason: Counter[tuple[str, str]] = Counter()
@@ -114,6 +132,7 @@ def gather_objects(report_uri: str, sweep_id: str, events: Events) -> Objects:
     for number, row in enumerate(_rows(report_uri, "objects", sweep_id, OBJECT_COLUMNS)):
         status = row["status"]
         by_status[status] += 1
+        cameras.add_object(row)
         frames_scored += row["frames_scored"]
         anomalous_frames += row["anomalous_frames"]
         if status in TROUBLE:

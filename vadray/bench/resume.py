@@ -19,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
+import pyarrow as pa
 
 from vadray import storage
 from vadray.archive.objects import ArchiveObject
@@ -95,13 +96,15 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
             (todo if row["members"][0]["etag"] else done).append(row["unit_id"])
             yield row
 
-    plan_store.freeze(prepared.folder, "bench", rows(), prepared.settings)
+    plan = plan_store.freeze(prepared.folder, "bench", rows(), prepared.settings)
     names = (scores.file_name(unit_id, 0, True) for unit_id in done)
     # without content: a restart reads their names alone
     specimens.touch(storage.join(prepared.folder, "scores"), names)
     say(f"restarting: {len(done):,} units are scored, {len(todo):,} are left")
+    # the plan is in parts: the first to be scored are not the first that were planned
+    first = plan.todo(pa.table({"unit_id": pa.array(done, pa.string())}))["unit_id"].to_pylist()[:WATCHED]
     return _first_score(
-        [f"{key}={value}" for key, value in {**asked, "bundle": bundle}.items()], prepared.folder, todo
+        [f"{key}={value}" for key, value in {**asked, "bundle": bundle}.items()], prepared.folder, first
     )
 
 
@@ -122,8 +125,8 @@ def _name(archive: str, number: int) -> str:
     return storage.join(archive, f"camera={number % 1000:03}", f"{number:09}.png")
 
 
-def _first_score(arguments: list[str], folder: str, todo: list[str]) -> Start:
-    awaited = [storage.join(folder, "scores", scores.file_name(unit, 0, True)) for unit in todo[:WATCHED]]
+def _first_score(arguments: list[str], folder: str, first: list[str]) -> Start:
+    awaited = [storage.join(folder, "scores", scores.file_name(unit, 0, True)) for unit in first]
     with tempfile.TemporaryFile() as log:
         begun = time.monotonic()
         process = subprocess.Popen(

@@ -57,6 +57,9 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         config.ExportOptions, reading.run_export, ("report", "out"), "a sweep's rows as JSON Lines or CSV"
     ),
+    "clip": Command(
+        config.ClipOptions, reading.run_clip, ("report", "event"), "the seconds around an event as a film"
+    ),
     "label": Command(
         config.LabelOptions,
         reading.run_label,

@@ -82,6 +82,18 @@ def run_label(options: config.LabelOptions, console: Console) -> Result:
     return 0, asdict(label)
 
 
+def run_clip(options: config.ClipOptions, console: Console) -> Result:
+    from vadray.viewing.clip import clip
+
+    made = clip(options)
+    console.print(
+        f"wrote {made['out']}: {made['frames']:,} frames from {made['from_s']:.1f} to {made['to_s']:.1f} s of "
+        f"{made['object_uri']}",
+        markup=False,
+    )
+    return 0, made
+
+
 def _print_rows(columns: list[str], rows: list[dict[str, Any]], console: Console) -> None:
     if len(columns) * NARROWEST <= console.width:
         console.print(table("", columns, [[_shown(row[name]) for name in columns] for row in rows]))

@@ -11,7 +11,7 @@ from vadray.config.options import (
     UnitOptions,
     comma_separated,
 )
-from vadray.config.reading import ExportOptions, LabelOptions, QueryOptions, ReportOptions
+from vadray.config.reading import ClipOptions, ExportOptions, LabelOptions, QueryOptions, ReportOptions
 from vadray.config.sweeping import (
     CompactOptions,
     PlanOptions,
@@ -28,6 +28,7 @@ __all__ = [
     "BenchOptions",
     "CalibrateOptions",
     "CalibrationOptions",
+    "ClipOptions",
     "ClusterOptions",
     "CompactOptions",
     "DemoOptions",

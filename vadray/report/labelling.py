@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from vadray.errors import RequestError
+from vadray.report.find import find_event
 from vadray.report.labels import Label, keep_label
 from vadray.report.sql import database
 
-_OF_EVENT = ("object_uri", "camera", "start_frame", "end_frame", "start_s", "end_s", "sweep")
+_OF_EVENT = ("event_id", "object_uri", "camera", "start_frame", "end_frame", "start_s", "end_s", "sweep")
 
 
 def label_event(
@@ -25,16 +25,8 @@ def label_event(
         RequestError: There is no such event, or there are several.
     """
     with database(report_uri) as connection:
-        found = connection.execute(
-            f"SELECT event_id, {', '.join(_OF_EVENT)} FROM events JOIN sweeps USING (sweep) "
-            "WHERE starts_with(event_id, ?) ORDER BY committed_at",
-            [event],
-        ).fetchall()
-    ids = sorted({row[0] for row in found})
-    if len(ids) != 1 or not event:
-        received = f"{event!r}, with which {len(ids):,} begin" if ids else repr(event)
-        raise RequestError(f"event: expected the id of an event of {report_uri}, received {received}")
-    own = dict(zip(_OF_EVENT, found[-1][1:], strict=True))
-    label = Label(ids[0], verdict, **own, at=datetime.now(UTC).isoformat(), by=by, note=note)
+        found = find_event(connection, event)
+    own = {name: found[name] for name in _OF_EVENT}
+    label = Label(verdict=verdict, **own, at=datetime.now(UTC).isoformat(), by=by, note=note)
     keep_label(report_uri, label)
     return label

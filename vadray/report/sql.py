@@ -100,6 +100,13 @@ def explained() -> Iterator[None]:
         raise RequestError(f"sql: {error}") from error
 
 
+def read_rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> pa.Table:
+    """All rows of a statement of ours, whose `?` stand for the parameters."""
+    relation = connection.sql(sql, params=parameters)
+    assert relation is not None, "a SELECT"
+    return relation.to_arrow_table()
+
+
 def sweep_rows(
     connection: duckdb.DuckDBPyConnection, table: str, sweep_id: str | None, pictures: bool
 ) -> duckdb.DuckDBPyRelation:

@@ -77,8 +77,8 @@
     byId("figures").replaceChildren(...figures);
     const chart = [...document.querySelectorAll(".chart")].find((one) => one.dataset.object === cellText(event, 0));
     byId("curve").replaceChildren(...(chart ? [chart.cloneNode(true)] : []));
-    const label = (verdict) => `vadray label ${detail.dataset.report} ${cellText(event, ID)} ${verdict}`;
-    byId("commands").textContent = `${label("right")}\n${label("wrong")}`;
+    const command = (name, ...rest) => ["vadray", name, detail.dataset.report, cellText(event, ID), ...rest].join(" ");
+    byId("commands").textContent = [command("clip"), command("label", "right"), command("label", "wrong")].join("\n");
     if (!detail.open) detail.showModal();
   };
 

@@ -1,0 +1,1 @@
+"""What a person looks at of an event: a film of it."""

@@ -1,0 +1,84 @@
+"""`vadray clip`: the seconds around an event as a film, with its box and its scores."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from vadray import storage
+from vadray.config import ClipOptions
+from vadray.errors import RequestError
+from vadray.media.film import write_film
+from vadray.media.isolation import IsolatedDecoder
+from vadray.media.overlay import Curve, Overlay
+from vadray.report.sql import database
+from vadray.viewing.footage import Footage, decode_footage, find_footage
+
+DEFAULT_FPS = 25.0
+
+
+def clip(options: ClipOptions) -> dict[str, Any]:
+    """Cuts an event's film, in the size of the original or at most 1280 columns.
+
+    Returns:
+        `event_id`, `object_uri`, `out`, `frames`, and the seconds `from_s` and `to_s` in the object.
+
+    Raises:
+        RequestError: There is no such event, it is of an image, or its object cannot be read as it was swept.
+    """
+    report = storage.folder(options.report, "report")
+    with database(report) as connection:
+        footage = find_footage(connection, report, options.event, options.before_s, options.after_s)
+    event = footage.event
+    if footage.unit["kind"] == "image":
+        raise RequestError(f"event {event['event_id']}: expected one of a video, received one of an image")
+    out = options.out or f"{event['event_id']}.mp4"
+    if not out.lower().endswith(".mp4"):
+        raise RequestError(f"out: expected a file that ends in .mp4, received {out}")
+    with (
+        IsolatedDecoder(options.decode_memory_mib * 2**20, options.decode_timeout_s) as decoder,
+        tempfile.TemporaryDirectory(prefix="vadray-clip-") as folder,
+    ):
+        film = os.path.join(folder, "clip.mp4")
+        pictures = decode_footage(footage, decoder, options.clip_fps)
+        count = write_film(film, _drawn(footage, pictures), footage.row["fps"] or DEFAULT_FPS)
+        if not count:
+            raise RequestError(
+                f"{event['object_uri']}: expected frames from {options.before_s:g} s before the event, decoded none"
+            )
+        storage.upload(film, out)
+    return {
+        "event_id": event["event_id"],
+        "object_uri": event["object_uri"],
+        "out": storage.absolute(out),
+        "frames": count,
+        "from_s": footage.frames["time_s"][0].as_py(),
+        "to_s": footage.frames["time_s"][-1].as_py(),
+    }
+
+
+def _drawn(
+    footage: Footage, pictures: Iterator[tuple[float, np.ndarray]]
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Pictures with what the report says of each; boxes and peaks are pixels of the original."""
+    rows, columns = footage.size
+    scale = np.array([columns / footage.row["width"], rows / footage.row["height"]])
+    table = {name: footage.frames[name].to_numpy() for name in footage.frames.column_names}
+    event = footage.event
+    corner, size = (
+        (np.array([event[x], event[y]]) * scale).astype(int)
+        for x, y in (("box_x", "box_y"), ("box_w", "box_h"))
+    )
+    curve = Curve(table["time_s"], table["score"], table["anomalous"])
+    overlay = Overlay(curve, (*corner.tolist(), *size.tolist()), columns)
+    for time_s, picture in pictures:
+        place = int(np.abs(table["time_s"] - time_s).argmin())
+        inside = event["start_frame"] <= table["frame_index"][place] <= event["end_frame"]
+        peak = np.array([table["peak_x"][place], table["peak_y"][place]]) * scale
+        text = f"{time_s:.2f} s   score {table['score'][place]:.4g}   p {table['p_value'][place]:.2g}"
+        yield (
+            time_s,
+            overlay.draw(picture, time_s, tuple(peak.astype(int).tolist()) if inside else None, text),
+        )

@@ -109,6 +109,30 @@ def test_absolute_errors_are_means_of_differences(name):
     np.testing.assert_allclose(maps["absolute"] ** 2, maps["squared"], rtol=1e-3, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["conv_ae", "dense_ae", "vae", "stae", "frame_prediction", "stcen"])
+def test_the_error_is_that_of_the_picture_held_for_normal(name):
+    detector = detector_class(name)(height=64, width=96)
+    detector.build()
+    frames = np.random.default_rng(3).integers(0, 256, (detector.context + 2, 64, 96, 1), np.uint8)
+    prepared = detector.prepare(frames)
+    normal = np.asarray(detector.reconstruct(prepared))
+    assert normal.shape == (2, 64, 96, 1)
+    expected = ((frames[-2:] / 255 - normal) ** 2).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(np.asarray(detector.cell_errors(prepared)[1]), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name, more", [("stae", {"difference": 1}), ("amae", {}), ("std", {})])
+def test_parts_by_kind_of_error_add_up(name, more):
+    detector = detector_class(name)(height=64, width=96, **more)
+    detector.build()
+    shape = (detector.context + 2 * detector.stride, 64, 96, detector.input_channels)
+    prepared = detector.prepare(np.random.default_rng(3).integers(0, 256, shape, np.uint8))
+    parts, _ = detector.parts(prepared)
+    assert len(parts) == len(detector.kinds_of_error) > 1
+    assert all(np.asarray(part).any() for part in parts)
+    np.testing.assert_allclose(sum(map(np.asarray, parts)), detector.cell_errors(prepared)[0], rtol=1e-5)
+
+
 def test_losses_are_weighed_by_name():
     frames = np.random.default_rng(0).random((3, 1, 32, 48, 1), np.float32)
     values = []

@@ -60,6 +60,9 @@ COMMANDS: dict[str, Command] = {
     "clip": Command(
         config.ClipOptions, reading.run_clip, ("report", "event"), "the seconds around an event as a film"
     ),
+    "explain": Command(
+        config.ExplainOptions, reading.run_explain, ("report", "event"), "why an event scored, in a picture"
+    ),
     "label": Command(
         config.LabelOptions,
         reading.run_label,

@@ -94,6 +94,19 @@ def run_clip(options: config.ClipOptions, console: Console) -> Result:
     return 0, made
 
 
+def run_explain(options: config.ExplainOptions, console: Console) -> Result:
+    from vadray.viewing.explain import explain
+
+    made = explain(options)
+    again = "the same again" if made["same"] else f"recorded as {made['recorded_score']:.6g}"
+    console.print(
+        f"wrote {made['out']}: frame {made['frame_index']:,} at {made['time_s']:.1f} s of {made['object_uri']}, "
+        f"score {made['score']:.6g}, {again}",
+        markup=False,
+    )
+    return 0, made
+
+
 def _print_rows(columns: list[str], rows: list[dict[str, Any]], console: Console) -> None:
     if len(columns) * NARROWEST <= console.width:
         console.print(table("", columns, [[_shown(row[name]) for name in columns] for row in rows]))

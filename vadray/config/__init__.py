@@ -11,7 +11,15 @@ from vadray.config.options import (
     UnitOptions,
     comma_separated,
 )
-from vadray.config.reading import ClipOptions, ExportOptions, LabelOptions, QueryOptions, ReportOptions
+from vadray.config.reading import (
+    ClipOptions,
+    ExplainOptions,
+    ExportOptions,
+    LabelOptions,
+    QueryOptions,
+    ReportOptions,
+    ViewOptions,
+)
 from vadray.config.sweeping import (
     CompactOptions,
     PlanOptions,
@@ -34,6 +42,7 @@ __all__ = [
     "DemoOptions",
     "DoctorOptions",
     "EvaluateOptions",
+    "ExplainOptions",
     "ExportOptions",
     "LabelOptions",
     "LeaseOptions",
@@ -52,5 +61,6 @@ __all__ = [
     "TuneOptions",
     "UnitOptions",
     "VerifyOptions",
+    "ViewOptions",
     "comma_separated",
 ]

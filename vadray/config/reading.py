@@ -39,12 +39,24 @@ class LabelOptions(Options):
     note: str | None = Field(None, description="why")
 
 
-class ClipOptions(Options):
+class ViewOptions(Options):
     report: str = Field(description="the report that holds the event")
     event: str = Field(description="the event's id, or as much of its beginning as names it alone")
-    out: str | None = Field(None, description="the film, local or s3://; default: EVENT.mp4 in this folder")
-    before_s: float = Field(3.0, ge=0, description="seconds before the event")
-    after_s: float = Field(3.0, ge=0, description="seconds after it")
     clip_fps: float = Field(25.0, gt=0, description="frames per second of folders of numbered frames")
     decode_timeout_s: float = Field(120.0, gt=0, description="longest wait for the next decoded frames")
     decode_memory_mib: int = Field(4096, ge=256, description="address space of the decoding process")
+
+
+class ClipOptions(ViewOptions):
+    out: str | None = Field(None, description="the film, local or s3://; default: EVENT.mp4 in this folder")
+    before_s: float = Field(3.0, ge=0, description="seconds before the event")
+    after_s: float = Field(3.0, ge=0, description="seconds after it")
+
+
+class ExplainOptions(ViewOptions):
+    out: str | None = Field(
+        None, description="the picture, local or s3://; default: EVENT.png in this folder"
+    )
+    bundle: str | None = Field(
+        None, description="the bundle that scored it; default: where the sweep found it"
+    )

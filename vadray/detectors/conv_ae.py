@@ -118,6 +118,9 @@ class ConvolutionalAutoencoder(Detector):
         seen, _, _ = self.normalised(windows[:, 0, ..., : self.channels])
         return self.picture_loss(seen, self.decoder(self.encoder(seen)))
 
+    def reconstruct(self, frames: Any) -> Any:
+        return self(frames[..., : self.channels])
+
     def errors(self, frames: Any) -> tuple[Any, Any]:
         frames = frames[..., : self.channels]
         seen, mean, deviation = self.normalised(frames)

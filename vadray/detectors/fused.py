@@ -61,13 +61,26 @@ class FusedDetector(Detector):
         """
         raise NotImplementedError(f"{type(self).__name__} is abstract in `error_maps`")
 
-    def cell_errors(self, frames: Any) -> tuple[Any, Any]:
+    def parts(self, frames: Any) -> tuple[list[Any], Any]:
+        """What each kind of error adds to the error map.
+
+        Args:
+            frames: As for `error_maps`.
+
+        Returns:
+            `(maps, mse [n])`: a map `[n, height / cell, width / cell]` for each of `kinds_of_error`; their sum is
+            `cell_errors`.
+        """
         maps, mse = self.error_maps(frames)
         usual = ops.convert_to_tensor(self.usual)
         parts = [
             share / sum(self.shares) / usual[number] * self.to_cells(error)
             for number, (share, error) in enumerate(zip(self.shares, maps, strict=True))
         ]
+        return parts, mse
+
+    def cell_errors(self, frames: Any) -> tuple[Any, Any]:
+        parts, mse = self.parts(frames)
         return sum(parts[1:], parts[0]), mse
 
     def to_cells(self, error: Any) -> Any:

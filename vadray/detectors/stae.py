@@ -214,14 +214,24 @@ class SpatiotemporalAutoencoder(FusedDetector):
         changed = ops.mean(ops.square(wanted - given)[..., self.channels :], axis=(1, 2, 3, 4))
         return (1 - self.difference_weight) * loss + self.difference_weight * changed
 
-    def error_maps(self, frames: Any) -> tuple[list[Any], Any]:
+    def wanted_and_given(self, frames: Any) -> tuple[Any, Any]:
+        """The scored frames' picture, and difference where there is one, and what is given back for them.
+
+        `[context + n, height, width, input_channels]` to twice `[n, height, width, given]`.
+        """
         streams = self.streams(frames[None])[0]
         codes = self.encode(streams[:-1] if self.ahead else streams)
         scored = ops.shape(frames)[0] - self.context
         starts = ops.arange(0, scored, self.stride)
         windows = ops.take(codes, starts[:, None] + ops.arange(self.steps)[None, :], axis=0)
         given = self.decode(self.remember(windows)[:, self.steps - self.stride :])
-        wanted = streams[self.context - self.difference :, ..., : self.given]
+        return streams[self.context - self.difference :, ..., : self.given], given
+
+    def reconstruct(self, frames: Any) -> Any:
+        return self.wanted_and_given(frames)[1][..., : self.channels]
+
+    def error_maps(self, frames: Any) -> tuple[list[Any], Any]:
+        wanted, given = self.wanted_and_given(frames)
         missed = wanted - given
         error, mse = self.picture_errors(missed[..., : self.channels])
         if not self.difference:

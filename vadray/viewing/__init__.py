@@ -1,1 +1,1 @@
-"""What a person looks at of an event: a film of it."""
+"""What a person looks at of an event: a film of it, and why it scored."""

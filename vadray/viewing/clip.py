@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from vadray import storage
 from vadray.config import ClipOptions
@@ -14,9 +15,11 @@ from vadray.media.film import write_film
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.overlay import Curve, Overlay
 from vadray.report.sql import database
-from vadray.viewing.footage import Footage, decode_footage, find_footage
+from vadray.sweep.units import FrameShape
+from vadray.viewing.footage import Footage, decode_span, find_footage, frames_around
 
 DEFAULT_FPS = 25.0
+MOST_COLUMNS = 1280
 
 
 def clip(options: ClipOptions) -> dict[str, Any]:
@@ -30,49 +33,58 @@ def clip(options: ClipOptions) -> dict[str, Any]:
     """
     report = storage.folder(options.report, "report")
     with database(report) as connection:
-        footage = find_footage(connection, report, options.event, options.before_s, options.after_s)
+        footage = find_footage(connection, report, options.event)
+        frames = frames_around(connection, footage, options.before_s, options.after_s)
     event = footage.event
     if footage.unit["kind"] == "image":
         raise RequestError(f"event {event['event_id']}: expected one of a video, received one of an image")
     out = options.out or f"{event['event_id']}.mp4"
     if not out.lower().endswith(".mp4"):
         raise RequestError(f"out: expected a file that ends in .mp4, received {out}")
+    rows, columns = film_size(footage.row["height"], footage.row["width"])
+    shape = FrameShape(rows, columns, 3, lead_frames=1, chunk_frames=32, clip_fps=options.clip_fps)
+    times = frames["time_s"].to_numpy()
     with (
         IsolatedDecoder(options.decode_memory_mib * 2**20, options.decode_timeout_s) as decoder,
         tempfile.TemporaryDirectory(prefix="vadray-clip-") as folder,
     ):
         film = os.path.join(folder, "clip.mp4")
-        pictures = decode_footage(footage, decoder, options.clip_fps)
-        count = write_film(film, _drawn(footage, pictures), footage.row["fps"] or DEFAULT_FPS)
+        pictures = decode_span(footage, times[0], times[-1], shape, decoder)
+        drawn = _drawn(footage, frames, pictures, (rows, columns))
+        count = write_film(film, drawn, footage.row["fps"] or DEFAULT_FPS)
         if not count:
-            raise RequestError(
-                f"{event['object_uri']}: expected frames from {options.before_s:g} s before the event, decoded none"
-            )
+            raise RequestError(f"{event['object_uri']}: expected the event's frames, decoded none of them")
         storage.upload(film, out)
     return {
         "event_id": event["event_id"],
         "object_uri": event["object_uri"],
         "out": storage.absolute(out),
         "frames": count,
-        "from_s": footage.frames["time_s"][0].as_py(),
-        "to_s": footage.frames["time_s"][-1].as_py(),
+        "from_s": float(times[0]),
+        "to_s": float(times[-1]),
     }
 
 
+def film_size(rows: int, columns: int) -> tuple[int, int]:
+    """A picture's size, at most 1280 columns and even, as H.264 wants it."""
+    scale = min(1.0, MOST_COLUMNS / columns)
+    return max(2, round(rows * scale / 2) * 2), max(2, round(columns * scale / 2) * 2)
+
+
 def _drawn(
-    footage: Footage, pictures: Iterator[tuple[float, np.ndarray]]
+    footage: Footage, frames: pa.Table, pictures: Iterator[tuple[float, np.ndarray]], size: tuple[int, int]
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Pictures with what the report says of each; boxes and peaks are pixels of the original."""
-    rows, columns = footage.size
+    rows, columns = size
     scale = np.array([columns / footage.row["width"], rows / footage.row["height"]])
-    table = {name: footage.frames[name].to_numpy() for name in footage.frames.column_names}
+    table = {name: frames[name].to_numpy() for name in frames.column_names}
     event = footage.event
-    corner, size = (
+    corner, extent = (
         (np.array([event[x], event[y]]) * scale).astype(int)
         for x, y in (("box_x", "box_y"), ("box_w", "box_h"))
     )
     curve = Curve(table["time_s"], table["score"], table["anomalous"])
-    overlay = Overlay(curve, (*corner.tolist(), *size.tolist()), columns)
+    overlay = Overlay(curve, (*corner.tolist(), *extent.tolist()), columns)
     for time_s, picture in pictures:
         place = int(np.abs(table["time_s"] - time_s).argmin())
         inside = event["start_frame"] <= table["frame_index"][place] <= event["end_frame"]

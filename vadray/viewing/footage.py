@@ -1,5 +1,6 @@
 """Where an event's footage is, as the sweep that found it saw it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,66 +19,82 @@ from vadray.report.tables import sweep_folder
 from vadray.sweep import plan_store
 from vadray.sweep.units import FrameShape, decode_request
 
-MOST_COLUMNS = 1280
 _FRAME = "frame_index, time_s, score, p_value, anomalous, peak_x, peak_y"
+_OWN = "sweep = ? AND object_uri = ?"
 
 
 @dataclass(frozen=True)
 class Footage:
-    """An event, and what the report knows of the seconds around it.
+    """An event, and the object that it is in.
 
     Args:
         event: Its row of `events`, with its `sweep`.
         row: Its object's row of `objects`.
         unit: The plan's first row of the object.
-        frames: Rows of `frames` in the span, by time: `frame_index`, `time_s`, `score`, `p_value`, `anomalous`,
-            `peak_x`, `peak_y`.
     """
 
     event: dict[str, Any]
     row: dict[str, Any]
     unit: dict[str, Any]
-    frames: pa.Table
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Rows and columns of its pictures: the original's, at most 1280 columns, even."""
-        rows, columns = self.row["height"], self.row["width"]
-        scale = min(1.0, MOST_COLUMNS / columns)
-        return max(2, round(rows * scale / 2) * 2), max(2, round(columns * scale / 2) * 2)
+    def own(self) -> list[str]:
+        """The sweep and the object: what its rows in the tables are found by."""
+        return [self.event["sweep"], self.event["object_uri"]]
 
 
-def find_footage(
-    connection: duckdb.DuckDBPyConnection, report_uri: str, event: str, before_s: float, after_s: float
-) -> Footage:
+def find_footage(connection: duckdb.DuckDBPyConnection, report_uri: str, event: str) -> Footage:
     """Finds an event's footage.
 
     Args:
         connection: Of `vadray.report.sql.database`.
         report_uri: Root of the report.
         event: The event's id, or the beginning of it.
-        before_s: Seconds before its first frame.
-        after_s: Seconds after its last.
 
     Raises:
-        RequestError: There is no such event, or the sweep's frames or plan are gone.
+        RequestError: There is no such event, or the sweep's plan is gone.
     """
     found = find_event(connection, event)
     own = [found["sweep"], found["object_uri"]]
-    where = "WHERE sweep = ? AND object_uri = ?"
-    (row,) = read_rows(connection, f"SELECT * FROM objects {where}", own).to_pylist()
-    span = [found["start_s"] - before_s - TIME_TOLERANCE_S, found["end_s"] + after_s + TIME_TOLERANCE_S]
+    (row,) = read_rows(connection, f"SELECT * FROM objects WHERE {_OWN}", own).to_pylist()
+    return Footage(found, row, _planned(report_uri, found))
+
+
+def frames_around(
+    connection: duckdb.DuckDBPyConnection, footage: Footage, before_s: float, after_s: float
+) -> pa.Table:
+    """Rows of `frames` from `before_s` before the event to `after_s` after it, in order; columns as in `_FRAME`.
+
+    Raises:
+        RequestError: The sweep's frames are gone.
+    """
+    event = footage.event
+    span = [event["start_s"] - before_s - TIME_TOLERANCE_S, event["end_s"] + after_s + TIME_TOLERANCE_S]
+    return _frames(connection, footage, "time_s BETWEEN ? AND ?", span)
+
+
+def frames_numbered(
+    connection: duckdb.DuckDBPyConnection, footage: Footage, first: int, last: int
+) -> pa.Table:
+    """The same for the frames from number `first` to `last`, those that there are."""
+    return _frames(connection, footage, "frame_index BETWEEN ? AND ?", [first, last])
+
+
+def _frames(
+    connection: duckdb.DuckDBPyConnection, footage: Footage, which: str, parameters: list[Any]
+) -> pa.Table:
     frames = read_rows(
         connection,
-        f"SELECT {_FRAME} FROM frames {where} AND time_s BETWEEN ? AND ? ORDER BY frame_index",
-        [*own, *span],
+        f"SELECT {_FRAME} FROM frames WHERE {_OWN} AND {which} ORDER BY frame_index",
+        [*footage.own, *parameters],
     )
     if not frames.num_rows:
+        event = footage.event
         raise RequestError(
-            f"event {found['event_id']}: expected the frames of sweep {found['sweep']}, found none; "
+            f"event {event['event_id']}: expected the frames of sweep {event['sweep']}, found none; "
             "`compact frames_days=` drops those of old sweeps"
         )
-    return Footage(found, row, _planned(report_uri, found), frames)
+    return frames
 
 
 def _planned(report_uri: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -95,33 +112,35 @@ def _planned(report_uri: str, event: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def decode_footage(footage: Footage, decoder: IsolatedDecoder, clip_fps: float):
-    """The pictures of the span, in their original size or at most 1280 columns.
+def decode_span(
+    footage: Footage, first_s: float, last_s: float, shape: FrameShape, decoder: IsolatedDecoder
+) -> Iterator[tuple[float, np.ndarray]]:
+    """The pictures of a span of the object.
 
     Args:
         footage: Of `find_footage`.
+        first_s: Time of the first frame.
+        last_s: Time of the last.
+        shape: The pictures wanted.
         decoder: Decodes what may be damaged or hostile.
-        clip_fps: Frames per second that the sweep took folders of numbered frames to have.
 
     Yields:
-        Seconds in the object, and uint8 `[rows, columns, 3]` RGB.
+        Seconds in the object, and uint8 `[rows, columns, channels]`.
 
     Raises:
         RequestError: The object is gone, is another version by now, or no longer decodes.
     """
-    rows, columns = footage.size
-    shape = FrameShape(rows, columns, channels=3, lead_frames=1, chunk_frames=32, clip_fps=clip_fps)
-    request = _ranged(decode_request(footage.unit, shape), footage, decoder)
-    times = footage.frames["time_s"].to_numpy()
-    first_s, last_s = times[0] - TIME_TOLERANCE_S, times[-1] + TIME_TOLERANCE_S
+    request = _ranged(decode_request(footage.unit, shape), first_s, decoder)
+    begin_s, end_s = first_s - TIME_TOLERANCE_S, last_s + TIME_TOLERANCE_S
     try:
         for chunk in decoder.decode(request):
+            info = chunk.members[0]
+            if info.error and not len(chunk.time_s):
+                raise UnreadableMedia(info.error_type or "Unreadable", info.error)
             for time_s, picture in zip(chunk.time_s, chunk.frames[chunk.lead :], strict=True):
-                if first_s <= time_s <= last_s:
+                if begin_s <= time_s <= end_s:
                     yield float(time_s), picture
-            if chunk.members[0].error and not len(chunk.time_s):
-                raise UnreadableMedia(chunk.members[0].error_type or "", chunk.members[0].error)
-            if len(chunk.time_s) and chunk.time_s[-1] > last_s:
+            if len(chunk.time_s) and chunk.time_s[-1] > end_s:
                 return
     except UnreadableMedia as error:
         raise RequestError(
@@ -129,17 +148,14 @@ def decode_footage(footage: Footage, decoder: IsolatedDecoder, clip_fps: float):
         ) from error
 
 
-def _ranged(request: DecodeRequest, footage: Footage, decoder: IsolatedDecoder) -> DecodeRequest:
-    """The part of the object that is wanted, where its index tells where that is; else all of it."""
+def _ranged(request: DecodeRequest, first_s: float, decoder: IsolatedDecoder) -> DecodeRequest:
+    """The object from shortly before a time on, where its index tells where that is; else from its beginning."""
     whole = replace(request, start_pts=None, lead_pts=None, end_pts=None)
     found = decoder.probe(request.sources[0])
     if found.timestamps is None or not len(found.timestamps):
         return whole
-    second = found.fps if found.time_base is None else 1 / float(found.time_base)
-    ticks = (
-        found.timestamps[0]
-        + np.array([footage.frames["time_s"][0].as_py(), footage.frames["time_s"][-1].as_py()]) * second
-    )
-    # a frame more on either side: which of them are wanted is decided by their times
-    first = int(np.searchsorted(found.timestamps, np.floor(ticks[0]), side="left")) - 2
+    ticks_of_second = found.fps if found.time_base is None else 1 / float(found.time_base)
+    tick = found.timestamps[0] + first_s * ticks_of_second
+    # two frames early: which of them are wanted is decided by their times
+    first = int(np.searchsorted(found.timestamps, tick)) - 2
     return replace(whole, start_pts=int(found.timestamps[first])) if first > 0 else whole

@@ -78,7 +78,7 @@
     const chart = [...document.querySelectorAll(".chart")].find((one) => one.dataset.object === cellText(event, 0));
     byId("curve").replaceChildren(...(chart ? [chart.cloneNode(true)] : []));
     const command = (name, ...rest) => ["vadray", name, detail.dataset.report, cellText(event, ID), ...rest].join(" ");
-    byId("commands").textContent = [command("clip"), command("label", "right"), command("label", "wrong")].join("\n");
+    byId("commands").textContent = [command("clip"), command("explain"), command("label", "right"), command("label", "wrong")].join("\n");
     if (!detail.open) detail.showModal();
   };
 

@@ -79,12 +79,13 @@ def test_committed_sweeps_alone_are_seen(swept, capsys):
 
 
 def test_values_of_every_kind_become_json(swept, capsys):
-    question = "SELECT thumbnail, started_at, 'nan'::DOUBLE AS odd, [1, 2] AS list, 1.5::DECIMAL(3, 1) AS exact FROM events ORDER BY p_value, peak_score DESC LIMIT 1"
+    question = "SELECT thumbnail, started_at, 'nan'::DOUBLE AS odd, [1, 2] AS list, 1.5::DECIMAL(3, 1) AS exact, sum(start_frame) OVER () AS whole FROM events ORDER BY p_value, peak_score DESC LIMIT 1"
     status, result, shown = run(capsys, "query", swept, question)
     (row,) = result["data"]
     assert status == 0 and base64.b64decode(row["thumbnail"]) == thumbnail()
     assert row["started_at"] == "2026-11-22T01:30:00+00:00"
-    assert row["odd"] is None and row["list"] == [1, 2] and row["exact"] == "1.5"
+    assert row["odd"] is None and row["list"] == [1, 2] and row["exact"] == 1.5
+    assert row["whole"] == 61 and isinstance(row["whole"], int)
     assert f"<{len(thumbnail()):,} bytes>" in shown
 
 

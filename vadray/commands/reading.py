@@ -4,6 +4,7 @@ import base64
 import math
 from dataclasses import asdict
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -124,13 +125,15 @@ def _shown(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a row as JSON has it: times in ISO 8601, bytes in base64, what is no number null."""
+    """A value of a row as JSON has it: times in ISO 8601, bytes in base64, what is not finite null."""
     if isinstance(value, dict):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
+    if isinstance(value, Decimal):  # whole numbers too: a sum of int64 has 128 bits
+        value = int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

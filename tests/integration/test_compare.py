@@ -24,7 +24,7 @@ def compared(archive, bundles, tmp_path_factory):
     ]
     command += [
         "seeds=7",
-        "training={stae: {seeds: [0, 1], size: [32, 48], window: 4, units: 16, epochs: 1}}",
+        "training={stae: {seeds: [1], size: [32, 48], window: 4, units: 16, epochs: 1}}",
     ]
     return out, command, cli.main(command)
 
@@ -35,12 +35,9 @@ def test_each_cell_is_trained_evaluated_and_told(compared, bundles):
     rows = json.loads((out / "comparison.json").read_text())
     assert [(row["entry"], row["seed"]) for row in rows] == [
         (str(bundles["video"]), None),
-        ("stae", 0),
         ("stae", 1),
     ]
-    assert rows[1]["auc_micro"] != rows[2]["auc_micro"], "another seed is another training"
-    assert all(row["train_s"] > 0 for row in rows[1:])
-    assert "±" in (out / "comparison.md").read_text()
+    assert rows[1]["train_s"] > 0
     page = (out / "comparison.html").read_text()
     assert "<td>stae</td>" in page and page.count('src="data:image/png;base64,') == 2
     assert page.count("src=") == 2
@@ -93,6 +90,14 @@ def test_pixel_figures_have_columns_where_any_cell_has_them():
     assert "| 0.800 | – |" in second
     page = comparison_html(rows, "title")
     assert "<th>pixel AUROC</th>" in page and "<td>–</td>" in page
+
+
+def test_several_seeds_are_a_mean_and_a_deviation():
+    seeds = [{"entry": "stae", "seed": seed, "auc_micro": auc} for seed, auc in ((0, 0.8), (1, 0.9))]
+    best, worst = comparison_markdown([{"entry": "b", "seed": None, "auc_micro": 0.7}, *seeds]).splitlines()[
+        2:
+    ]
+    assert best.startswith("| stae | 2 | 0.850 ± 0.071 |") and worst.startswith("| b | 1 | 0.700 |")
 
 
 def test_margins_are_ours_beside_the_papers():

@@ -30,6 +30,8 @@ EVENTS = [
     event_row(URI, 40, p_value=0.001, peak_score=2.0, started_at=None),
 ]
 
+WHEREVER = pytest.mark.parametrize("swept", ["folder", "s3"], indirect=True)
+
 
 def write_sweeps(folder) -> None:
     """Two committed sweeps, and one whose tables are written and that is not committed."""
@@ -45,11 +47,11 @@ def write_sweeps(folder) -> None:
             write_commit(folder, sweep, NIGHT.replace(day=20 + number), counts={"frames": 5}, wall_s=1.5)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture
 def swept(request, report):
-    """A report's URI."""
+    """A report's URI; on S3 where a test says so by its parameter."""
     write_sweeps(report)
-    if request.param == "folder":
+    if getattr(request, "param", "folder") == "folder":
         return str(report)
     server = request.getfixturevalue("s3_server")
     uri = f"{server.uri}/a report é"
@@ -66,6 +68,7 @@ def run(capsys, *arguments: str) -> tuple[int, dict, str]:
     return status, json.loads(lines[-1]) if lines else {}, printed.err
 
 
+@WHEREVER
 def test_committed_sweeps_alone_are_seen(swept, capsys):
     question = "SELECT sweep, count(*) AS n, max(score) AS top FROM frames GROUP BY sweep ORDER BY sweep"
     status, result, shown = run(capsys, "query", swept, question)
@@ -97,6 +100,7 @@ def test_more_rows_than_asked_for_are_told(swept, capsys):
     assert all_of_them["rows"] == 10 and not all_of_them["more"]
 
 
+@WHEREVER
 def test_rows_go_into_a_file_where_that_is_asked_for(swept, capsys, tmp_path):
     out = (
         storage.join(swept, "answers", "low.parquet") if storage.is_s3(swept) else str(tmp_path / "a.parquet")

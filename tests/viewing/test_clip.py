@@ -18,11 +18,13 @@ from vadray.archive.listing import list_archive
 from vadray.archive.plan import BundlePlan, Probed, plan_units
 from vadray.archive.routing import Route
 from vadray.media.decode import decode
+from vadray.media.film import write_film
 from vadray.report.tables import commit_tables, sweep_folder
 from vadray.sweep import plan_store
 from vadray.sweep.units import FrameShape, decode_request
 
 ROWS, COLUMNS, FRAMES, FIRST, LAST = 64, 96, 90, 40, 49
+TIMES = 4  # as large is the film of so small a video
 SHAPE = FrameShape(ROWS, COLUMNS, channels=3, lead_frames=1, chunk_frames=32)
 
 
@@ -69,7 +71,8 @@ def shown(film: Path) -> list[int]:
     found = []
     with av.open(str(film)) as container:
         for frame in container.decode(video=0):
-            seen = frame.to_ndarray(format="rgb24")[:ROWS].astype(np.float32)
+            drawn = frame.to_ndarray(format="rgb24")[: TIMES * ROWS]
+            seen = cv2.resize(drawn, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA).astype(np.float32)
             found.append(int(((known - seen) ** 2).mean(axis=(1, 2, 3)).argmin()))
     return found
 
@@ -106,8 +109,8 @@ def test_box_and_peak_are_drawn_while_the_event_lasts(tmp_path):
         frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in film.decode(video=0)]
     redder = [(frame[..., 0] - frame[..., 1:].max(axis=2)) for frame in frames]
     box_edge, cross = (
-        [red[12:14, 20:40].mean() for red in redder],
-        [red[18:22, 48:53].max() for red in redder],
+        [red[48:50, 80:160].mean() for red in redder],
+        [red[79:82, 196:205].max() for red in redder],
     )
     inside = np.zeros(len(frames), bool)
     inside[10:20] = True
@@ -129,6 +132,16 @@ def test_clips_and_members_of_shards_are_found_too(tmp_path):
     sweep(tmp_path / "shards", tmp_path / "other")
     assert clip(tmp_path / "other", f"out={tmp_path}/film-2.mp4", "before_s=0", "after_s=0") == 0
     assert shown(tmp_path / "film-2.mp4") == list(range(FIRST, LAST + 1))
+
+
+def test_times_that_repeat_are_shown_all_the_same(tmp_path):
+    pictures = (
+        (time_s, np.full((16, 16, 3), 20 * place, np.uint8)) for place, time_s in enumerate((0, 1, 1, 2))
+    )
+    assert write_film(str(tmp_path / "a.mp4"), pictures, fps=1) == 4
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        times = [frame.time for frame in film.decode(video=0)]
+    assert times == pytest.approx([0, 1, 1, 2], abs=1e-3)
 
 
 def test_what_cannot_be_shown_is_said(tmp_path, capsys, monkeypatch):

@@ -14,13 +14,13 @@ def write_film(path: str, pictures: Iterable[tuple[float, np.ndarray]], fps: flo
 
     Args:
         path: A local file.
-        pictures: Seconds, rising, and uint8 `[rows, columns, 3]` RGB, all of one size; both sides even.
+        pictures: Seconds, not falling, and uint8 `[rows, columns, 3]` RGB, all of one size; both sides even.
         fps: Of the container's header, and for how long the last picture stands.
 
     Returns:
         How many pictures.
     """
-    count, origin_s = 0, 0.0
+    count, origin_s, last = 0, 0.0, -1
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.pix_fmt = "yuv420p"
@@ -31,7 +31,9 @@ def write_film(path: str, pictures: Iterable[tuple[float, np.ndarray]], fps: flo
                 origin_s = time_s
                 stream.height, stream.width = picture.shape[:2]
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = round((time_s - origin_s) * CLOCK), Fraction(1, CLOCK)
+            # streams of broken clocks repeat times, which a film may not
+            last = max(last + 1, round((time_s - origin_s) * CLOCK))
+            frame.pts, frame.time_base = last, Fraction(1, CLOCK)
             container.mux(stream.encode(frame))
             count += 1
         container.mux(stream.encode(None))

@@ -1,5 +1,6 @@
 """`vadray clip`: the seconds around an event as a film, with its box and its scores."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,11 +20,11 @@ from vadray.sweep.units import FrameShape
 from vadray.viewing.footage import Footage, decode_span, find_footage, frames_around
 
 DEFAULT_FPS = 25.0
-MOST_COLUMNS = 1280
+LEAST_COLUMNS, MOST_COLUMNS = 320, 1280  # what is written under the picture wants room
 
 
 def clip(options: ClipOptions) -> dict[str, Any]:
-    """Cuts an event's film, in the size of the original or at most 1280 columns.
+    """Cuts an event's film, in the size of the original, or with 320 to 1280 columns.
 
     Returns:
         `event_id`, `object_uri`, `out`, `frames`, and the seconds `from_s` and `to_s` in the object.
@@ -66,8 +67,10 @@ def clip(options: ClipOptions) -> dict[str, Any]:
 
 
 def film_size(rows: int, columns: int) -> tuple[int, int]:
-    """A picture's size, at most 1280 columns and even, as H.264 wants it."""
-    scale = min(1.0, MOST_COLUMNS / columns)
+    """A picture's size, even as H.264 wants it: smaller ones many times as large, larger ones of 1280 columns."""
+    scale = (
+        min(1.0, MOST_COLUMNS / columns) if columns >= LEAST_COLUMNS else math.ceil(LEAST_COLUMNS / columns)
+    )
     return max(2, round(rows * scale / 2) * 2), max(2, round(columns * scale / 2) * 2)
 
 

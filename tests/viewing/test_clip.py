@@ -134,6 +134,15 @@ def test_clips_and_members_of_shards_are_found_too(tmp_path):
     assert shown(tmp_path / "film-2.mp4") == list(range(FIRST, LAST + 1))
 
 
+def test_of_a_long_event_the_surroundings_of_its_peak_are_shown(tmp_path):
+    (tmp_path / "in").mkdir()
+    encode_video(tmp_path / "in" / "a.mp4")
+    sweep(tmp_path / "in", tmp_path / "report")  # its peak is frame 42
+    assert clip(tmp_path / "report", f"out={tmp_path}/film.mp4", "before_s=9", "after_s=9", "most_s=0.4") == 0
+    frames = shown(tmp_path / "film.mp4")
+    assert frames in (list(range(37, 48)), list(range(37, 47)), list(range(38, 48)))
+
+
 def test_times_that_repeat_are_shown_all_the_same(tmp_path):
     pictures = (
         (time_s, np.full((16, 16, 3), 20 * place, np.uint8)) for place, time_s in enumerate((0, 1, 1, 2))

@@ -51,6 +51,7 @@ class ClipOptions(ViewOptions):
     out: str | None = Field(None, description="the film, local or s3://; default: EVENT.mp4 in this folder")
     before_s: float = Field(3.0, ge=0, description="seconds before the event")
     after_s: float = Field(3.0, ge=0, description="seconds after it")
+    most_s: float = Field(120.0, gt=0, description="of what is longer, so many seconds around the peak")
 
 
 class ExplainOptions(ViewOptions):

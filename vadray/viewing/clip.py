@@ -37,6 +37,7 @@ def clip(options: ClipOptions) -> dict[str, Any]:
         footage = find_footage(connection, report, options.event)
         frames = frames_around(connection, footage, options.before_s, options.after_s)
     event = footage.event
+    frames = _around_peak(frames, event["peak_frame"], options.most_s)
     if footage.unit["kind"] == "image":
         raise RequestError(f"event {event['event_id']}: expected one of a video, received one of an image")
     out = options.out or f"{event['event_id']}.mp4"
@@ -64,6 +65,16 @@ def clip(options: ClipOptions) -> dict[str, Any]:
         "from_s": float(times[0]),
         "to_s": float(times[-1]),
     }
+
+
+def _around_peak(frames: pa.Table, peak_frame: int, most_s: float) -> pa.Table:
+    """At most `most_s` seconds of the frames, with the peak in their middle where there is enough on both sides."""
+    time_s = frames["time_s"].to_numpy()
+    if time_s[-1] - time_s[0] <= most_s:
+        return frames
+    peak_s = time_s[np.searchsorted(frames["frame_index"].to_numpy(), peak_frame)]
+    begin_s = np.clip(peak_s - most_s / 2, time_s[0], time_s[-1] - most_s)
+    return frames.filter(pa.array((time_s >= begin_s) & (time_s <= begin_s + most_s)))
 
 
 def film_size(rows: int, columns: int) -> tuple[int, int]:

@@ -43,3 +43,15 @@ def test_judged_events_are_left_out_of_normal_footage_and_judge_a_bundle(
     status, judged, _ = run(capsys, "evaluate", bundles["video"], report, "actors=1")
     assert status == 0 and judged["anomalous_frames"] == length
     assert judged["recall"] == 1.0, "the bundle that found the event finds it again"
+
+
+def test_a_damaged_label_costs_a_night_its_page_alone(archive, bundles, tmp_path, capsys):
+    report = tmp_path / "report"
+    (report / "_labels").mkdir(parents=True)
+    (report / "_labels" / "x.json").write_text("{")
+    night = ("sweep", archive.test, "--bundle", bundles["video"], f"out={report}", "since=2999-01-01")
+    status, result, said = run(capsys, *night, "sweep_id=night")
+    assert status == 0 and result["objects"] == 0
+    assert "the page was not written" in said and "x.json: expected a label" in said
+    (report / "_labels" / "x.json").unlink()
+    assert run(capsys, "report", report)[0] == 0 and (report / "report.html").exists()

@@ -18,7 +18,7 @@ from vadray import storage
 from vadray.archive.plan_files import read_part_rows
 from vadray.calibration.calibration import Calibration
 from vadray.config import SweepOptions
-from vadray.errors import ClusterShrunk, VadrayError
+from vadray.errors import ClusterShrunk, RequestError, VadrayError
 from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, scores
@@ -100,7 +100,10 @@ def _drive(
     results = _finalise(prepared, plan, manifest, calibrations)
     check()
     commit = _commit(prepared, plan, calibrations, results, time.monotonic() - begun)
-    write_report(prepared.report, prepared.sweep_id)
+    try:
+        write_report(prepared.report, prepared.sweep_id)
+    except RequestError as error:  # a label that somebody damaged: the night is committed all the same
+        say(f"the page was not written: {error}; `vadray report` writes it")
     return commit
 
 

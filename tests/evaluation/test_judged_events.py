@@ -2,19 +2,16 @@
 
 import pytest
 
-from tests.report.rows import event_row, frame_row, object_row, write_commit, write_part
+from tests.report.rows import event_row, frame_row, object_row, write_commit, write_tables
 from vadray import cli
 from vadray.errors import RequestError
 from vadray.evaluation import read_labels
-from vadray.report.tables import commit_tables
 
 ARCHIVE = "/data/archive"
 
 
 def write_sweep(report, sweep: str, objects: list[dict], events: list[dict], archive: str = ARCHIVE) -> None:
-    rows = {"frames": [frame_row("x", 0)], "events": events, "objects": objects}
-    files = {table: [write_part(report, table, sweep, 0, part)] for table, part in rows.items()}
-    commit_tables(str(report), sweep, files)
+    write_tables(report, sweep, [frame_row("x", 0)], events, objects)
     write_commit(report, sweep, archive=archive)
 
 

@@ -3,15 +3,8 @@
 import json
 import shutil
 
-from vadray import cli
+from tests.running import run
 from vadray.report.tables import read_table
-
-
-def run(capsys, *arguments: str) -> tuple[int, dict, str]:
-    status = cli.main([str(argument) for argument in arguments])
-    printed = capsys.readouterr()
-    lines = printed.out.strip().splitlines()
-    return status, json.loads(lines[-1]) if lines else {}, printed.err
 
 
 def test_judged_events_are_left_out_of_normal_footage_and_judge_a_bundle(

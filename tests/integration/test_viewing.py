@@ -1,20 +1,12 @@
 """An event of a real sweep as a film, and why it scored."""
 
-import json
 import shutil
 
 import cv2
 import pytest
 
-from vadray import cli
+from tests.running import run
 from vadray.report.tables import read_table
-
-
-def run(capsys, *arguments) -> tuple[int, dict, str]:
-    status = cli.main([str(argument) for argument in arguments])
-    printed = capsys.readouterr()
-    lines = printed.out.strip().splitlines()
-    return status, json.loads(lines[-1]) if lines else {}, printed.err
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,13 @@ def write_part(report, table: str, sweep_id: str, part: int, rows: list[dict]) -
     return FileInfo(file_path(sweep_id, part), path.stat().st_size, len(rows))
 
 
+def write_tables(report, sweep_id: str, frames, events, objects) -> None:
+    """A sweep's rows in its three tables, each in one file, and in their Delta logs."""
+    rows = {"frames": frames, "events": events, "objects": objects}
+    files = {table: [write_part(report, table, sweep_id, 0, list(part))] for table, part in rows.items()}
+    commit_tables(str(report), sweep_id, files)
+
+
 def write_commit(report, sweep_id: str, committed_at: datetime = NIGHT, **changes) -> dict:
     commit = {
         "schema_version": 1,

@@ -14,10 +14,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_part
+from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_tables
 from vadray import cli
 from vadray.report.html import write_report
-from vadray.report.tables import commit_tables
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 HOSTILE = '/data/archive/<img src=x onerror=alert(1)>"&.mp4'
@@ -50,9 +49,7 @@ def large_picture(number: int) -> bytes:
 def write_night(report: Path, events: list[dict], objects: list[dict], frames: list[dict] = ()) -> str:
     """A committed sweep and the one of the night before; the URL of its page."""
     for sweep, rows, day in (("night-1", [], 0), ("night-2", events, 1)):
-        parts = {"frames": list(frames), "events": rows, "objects": objects}
-        files = {table: [write_part(report, table, sweep, 0, part)] for table, part in parts.items()}
-        commit_tables(str(report), sweep, files)
+        write_tables(report, sweep, frames, rows, objects)
         counts = {"objects": len(objects), "frames": len(frames), "events": len(rows), "quarantined": 0}
         write_commit(report, sweep, NIGHT + timedelta(days=day), counts=counts, wall_s=61.0)
     page, _ = write_report(str(report), "night-2")

@@ -4,24 +4,18 @@ import json
 
 import pytest
 
-from tests.report.rows import event_row, frame_row, object_row, write_commit, write_part
+from tests.report.rows import event_row, frame_row, object_row, write_commit, write_tables
 from vadray import cli
 from vadray.errors import RequestError
 from vadray.report.labels import LABELS, read_labels
-from vadray.report.tables import commit_tables
 
 URI = "/data/a.mp4"
 
 
 @pytest.fixture
 def judged(report):
-    rows = {
-        "frames": [frame_row(URI, 0)],
-        "events": [event_row(URI, 1, event_id="ab01"), event_row(URI, 30, event_id="ab02")],
-        "objects": [object_row(URI)],
-    }
-    files = {table: [write_part(report, table, "night", 0, part)] for table, part in rows.items()}
-    commit_tables(str(report), "night", files)
+    events = [event_row(URI, 1, event_id="ab01"), event_row(URI, 30, event_id="ab02")]
+    write_tables(report, "night", [frame_row(URI, 0)], events, [object_row(URI)])
     write_commit(report, "night")
     return report
 

@@ -16,10 +16,10 @@ from tests.report.rows import (
     object_row,
     thumbnail,
     write_commit,
-    write_part,
+    write_tables,
 )
-from vadray import cli, storage
-from vadray.report.tables import commit_tables
+from tests.running import run
+from vadray import storage
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 QUERIES = re.findall(r'^vadray query report "([^"]+)"$', README, re.MULTILINE)
@@ -36,13 +36,8 @@ WHEREVER = pytest.mark.parametrize("swept", ["folder", "s3"], indirect=True)
 def write_sweeps(folder) -> None:
     """Two committed sweeps, and one whose tables are written and that is not committed."""
     for number, sweep in enumerate(("monday", "tuesday", "running")):
-        rows = {
-            "frames": [frame_row(URI, i, score=number + i / 10) for i in range(5)],
-            "events": EVENTS if sweep != "monday" else [],
-            "objects": [object_row(URI)],
-        }
-        files = {table: [write_part(folder, table, sweep, 0, part)] for table, part in rows.items()}
-        commit_tables(str(folder), sweep, files)
+        frames = [frame_row(URI, i, score=number + i / 10) for i in range(5)]
+        write_tables(folder, sweep, frames, EVENTS if sweep != "monday" else [], [object_row(URI)])
         if sweep != "running":
             write_commit(folder, sweep, NIGHT.replace(day=20 + number), counts={"frames": 5}, wall_s=1.5)
 
@@ -59,13 +54,6 @@ def swept(request, report):
         if file.is_file():
             storage.upload(str(file), storage.join(uri, str(file.relative_to(report))))
     return uri
-
-
-def run(capsys, *arguments: str) -> tuple[int, dict, str]:
-    status = cli.main(list(arguments))
-    printed = capsys.readouterr()
-    lines = printed.out.strip().splitlines()
-    return status, json.loads(lines[-1]) if lines else {}, printed.err
 
 
 @WHEREVER

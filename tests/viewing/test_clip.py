@@ -12,14 +12,14 @@ import pytest
 
 from tests.media.conftest import encode_video, picture
 from tests.media.containers import CONTAINERS
-from tests.report.rows import event_row, frame_row, object_row, write_commit, write_part
+from tests.report.rows import event_row, frame_row, object_row, write_commit, write_tables
 from vadray import cli
 from vadray.archive.listing import list_archive
 from vadray.archive.plan import BundlePlan, Probed, plan_units
 from vadray.archive.routing import Route
 from vadray.media.decode import decode
 from vadray.media.film import write_film
-from vadray.report.tables import commit_tables, sweep_folder
+from vadray.report.tables import sweep_folder
 from vadray.sweep import plan_store
 from vadray.sweep.units import FrameShape, decode_request
 
@@ -43,20 +43,18 @@ def sweep(archive: Path, report: Path) -> str:
     event = event_row(
         found.uri, first, event_id="ab12", end_frame=last, start_s=time_s[first], end_s=time_s[last]
     )
-    rows = {
-        "frames": [
-            frame_row(found.uri, index, time_s=one, anomalous=first <= index <= last, peak_x=50, peak_y=20)
-            for index, one in enumerate(time_s)
-        ],
-        "events": [event | {"box_x": 10, "box_y": 12, "box_w": 40, "box_h": 30}],
-        "objects": [
-            object_row(
-                found.uri, kind=found.kind, width=COLUMNS, height=ROWS, fps=25.0, frames_scored=len(time_s)
-            )
-        ],
-    }
-    files = {table: [write_part(report, table, "night", 0, part)] for table, part in rows.items()}
-    commit_tables(str(report), "night", files)
+    frames = [
+        frame_row(found.uri, index, time_s=one, anomalous=first <= index <= last, peak_x=50, peak_y=20)
+        for index, one in enumerate(time_s)
+    ]
+    shape = {"width": COLUMNS, "height": ROWS, "fps": 25.0, "frames_scored": len(time_s)}
+    write_tables(
+        report,
+        "night",
+        frames,
+        [event | {"box_x": 10, "box_y": 12, "box_w": 40, "box_h": 30}],
+        [object_row(found.uri, kind=found.kind, **shape)],
+    )
     write_commit(report, "night")
     return found.uri
 

@@ -84,7 +84,6 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
         Path(archive).mkdir(parents=True)  # which a sweep wants to find
     prepared = request.prepare(SweepOptions(bundle=bundle, **asked))
     done: list[str] = []
-    todo: list[str] = []
 
     def rows() -> Iterator[dict[str, Any]]:
         found = (Probed(one) for one in _objects(archive, objects, left))
@@ -93,16 +92,18 @@ def _restarted(place: str, objects: int, options: BenchOptions, say: Say) -> Sta
         for row in plan_units(
             found, root=archive, routes=routes, bundles=plan, unit_images=options.unit_images
         ):
-            (todo if row["members"][0]["etag"] else done).append(row["unit_id"])
+            if not row["members"][0]["etag"]:
+                done.append(row["unit_id"])
             yield row
 
     plan = plan_store.freeze(prepared.folder, "bench", rows(), prepared.settings)
     names = (scores.file_name(unit_id, 0, True) for unit_id in done)
     # without content: a restart reads their names alone
     specimens.touch(storage.join(prepared.folder, "scores"), names)
-    say(f"restarting: {len(done):,} units are scored, {len(todo):,} are left")
     # the plan is in parts: the first to be scored are not the first that were planned
-    first = plan.todo(pa.table({"unit_id": pa.array(done, pa.string())}))["unit_id"].to_pylist()[:WATCHED]
+    todo = plan.todo(pa.table({"unit_id": pa.array(done, pa.string())}))["unit_id"]
+    say(f"restarting: {len(done):,} units are scored, {len(todo):,} are left")
+    first = todo.slice(0, WATCHED).to_pylist()
     return _first_score(
         [f"{key}={value}" for key, value in {**asked, "bundle": bundle}.items()], prepared.folder, first
     )

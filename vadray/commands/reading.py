@@ -31,7 +31,7 @@ def run_query(options: config.QueryOptions, console: Console) -> Result:
 
     report = storage.folder(options.report, "report")
     if options.out:
-        sql.checked_extension(options.out)
+        storage.checked_ending(options.out, "out", sql.FORMATS)
     with sql.database(report) as connection:
         relation = sql.select(connection, options.sql)
         if options.out:
@@ -57,7 +57,7 @@ def run_export(options: config.ExportOptions, console: Console) -> Result:
     from vadray.report.tables import latest_sweep
 
     report = storage.folder(options.report, "report")
-    sql.checked_extension(options.out)
+    storage.checked_ending(options.out, "out", sql.FORMATS)
     sweep_id = options.sweep_id or latest_sweep(report)
     with sql.database(report) as connection:
         rows = sql.sweep_rows(connection, options.table, sweep_id, options.pictures)

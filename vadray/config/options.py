@@ -63,7 +63,14 @@ class ArchiveOptions(Options):
     )
 
 
-class ClusterOptions(Options):
+class DecodeOptions(Options):
+    decode_timeout_s: float = Field(
+        120.0, gt=0, description="longest wait for the next decoded frames of one file"
+    )
+    decode_memory_mib: int = Field(4096, ge=256, description="address space of one decoding process")
+
+
+class ClusterOptions(DecodeOptions):
     actors: int | None = Field(None, ge=1, description="decode actors; default: what the cluster's CPUs hold")
     gpus: int | None = Field(
         None, ge=0, description="GPU score actors; default: the cluster's GPUs, 0 scores on CPU"
@@ -86,10 +93,6 @@ class ClusterOptions(Options):
     fuse: bool | None = Field(
         None, description="decode and score in one actor; default: only where no GPU scores"
     )
-    decode_timeout_s: float = Field(
-        120.0, gt=0, description="longest wait for the next decoded frames of one file"
-    )
-    decode_memory_mib: int = Field(4096, ge=256, description="address space of one decoding process")
     on_loss: Literal["shrink", "wait", "stop"] = Field(
         "shrink",
         description="when a node is lost and the actors no longer fit: shrink goes on with those that do",

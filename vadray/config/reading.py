@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vadray.config.options import Options
+from vadray.config.options import DecodeOptions, Options
 from vadray.config.sweeping import VerifyOptions
 
 
@@ -39,12 +39,10 @@ class LabelOptions(Options):
     note: str | None = Field(None, description="why")
 
 
-class ViewOptions(Options):
+class ViewOptions(DecodeOptions):
     report: str = Field(description="the report that holds the event")
     event: str = Field(description="the event's id, or as much of its beginning as names it alone")
     clip_fps: float = Field(25.0, gt=0, description="frames per second of folders of numbered frames")
-    decode_timeout_s: float = Field(120.0, gt=0, description="longest wait for the next decoded frames")
-    decode_memory_mib: int = Field(4096, ge=256, description="address space of the decoding process")
 
 
 class ClipOptions(ViewOptions):

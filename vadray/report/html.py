@@ -21,7 +21,7 @@ from vadray.report.cameras import Cameras
 from vadray.report.curves import Curve, svg_points
 from vadray.report.labels import Label, read_labels
 from vadray.report.summary import Events, Objects, Row, gather_curves, gather_events, gather_objects
-from vadray.report.tables import Commit, check_names, committed_sweeps, latest_sweep, read_commit
+from vadray.report.tables import Commit, check_names, committed_sweeps
 
 CURVE_SIZE = (800, 90)  # of the drawing; the page stretches it
 NIGHTS = 14  # that are compared
@@ -47,11 +47,12 @@ def write_report(report_uri: str, sweep_id: str | None = None) -> tuple[str, str
     Raises:
         RequestError: the sweep is not committed, or nothing is.
     """
-    latest = latest_sweep(report_uri)
+    commits = committed_sweeps(report_uri)
+    latest = commits[0][0] if commits else None
     sweep_id = sweep_id if sweep_id is not None else latest
     if sweep_id is None:
         raise RequestError(f"`report`: expected a report with a committed sweep. Received: {report_uri!r}")
-    page = render(report_uri, sweep_id).encode()
+    page = _page(report_uri, sweep_id, commits).encode()
     page_uri = storage.join(report_uri, f"report-{sweep_id}.html")
     latest_uri = storage.join(report_uri, "report.html")
     storage.write_bytes(page_uri, page)
@@ -66,8 +67,12 @@ def render(report_uri: str, sweep_id: str) -> str:
     Raises:
         RequestError: the sweep is not committed.
     """
+    return _page(report_uri, sweep_id, committed_sweeps(report_uri))
+
+
+def _page(report_uri: str, sweep_id: str, commits: list[tuple[str, Commit]]) -> str:
     check_names(report_uri, sweep_id)
-    commit = read_commit(report_uri, sweep_id)
+    commit = dict(commits).get(sweep_id)
     if commit is None:
         raise RequestError(
             f"`sweep_id`: expected a committed sweep of {report_uri}. "
@@ -107,7 +112,7 @@ def render(report_uri: str, sweep_id: str) -> str:
         pictures={name: base64.b64encode(jpeg).decode() for name, jpeg in events.thumbnails.items()},
         verdicts=_verdicts(events, read_labels(report_uri)),
         cameras=cameras.by_events(),
-        nights=_nights(report_uri, sweep_id, commit),
+        nights=_nights(commits, sweep_id, commit),
         objects=objects,
         status_meaning=STATUS_MEANING,
         charts=_charts(objects.videos, curves, events),
@@ -140,11 +145,11 @@ def _verdicts(events: Events, labels: list[Label]) -> dict[str, str]:
     return found
 
 
-def _nights(report_uri: str, sweep_id: str, commit: Commit) -> list[tuple[str, Commit]]:
+def _nights(commits: list[tuple[str, Commit]], sweep_id: str, commit: Commit) -> list[tuple[str, Commit]]:
     """This sweep and those that were committed before it, the newest first; none where there is only one."""
     earlier = [
         (name, other)
-        for name, other in committed_sweeps(report_uri)
+        for name, other in commits
         if name != sweep_id and other["committed_at"] <= commit["committed_at"]
     ]
     return [(sweep_id, commit), *earlier[: NIGHTS - 1]] if earlier else []

@@ -153,7 +153,7 @@ def write_rows(connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyR
     Raises:
         RequestError: Another kind of file, or reading the rows fails.
     """
-    extension = checked_extension(uri)
+    extension = storage.checked_ending(uri, "out", FORMATS)
     columns = [
         _as_text(name, str(kind)) if extension != ".parquet" else _quoted(name)
         for name, kind in zip(relation.columns, relation.types, strict=True)
@@ -166,18 +166,6 @@ def write_rows(connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyR
         ).fetchall()
         storage.upload(path, uri)
     return count
-
-
-def checked_extension(uri: str) -> str:
-    """The ending of a file that rows can be written to.
-
-    Raises:
-        RequestError: It is none of `FORMATS`.
-    """
-    extension = os.path.splitext(uri)[1].lower()
-    if extension not in FORMATS:
-        raise RequestError(f"out: expected a file that ends in {', '.join(FORMATS)}, received {uri}")
-    return extension
 
 
 def _as_text(name: str, kind: str) -> str:

@@ -4,9 +4,8 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from vadray.report.cameras import Cameras
+from vadray.report.cameras import Cameras, Row
 from vadray.report.curves import CURVE_COLUMNS, Curve, build_curves
 from vadray.report.tables import iter_table
 
@@ -48,8 +47,6 @@ EVENT_COLUMNS = (
     "box_h",
     "rule",
 )
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from vadray.storage import local, s3
-from vadray.storage.uri import Entry, absolute, folder, is_s3, join, name, relative
+from vadray.storage.uri import Entry, absolute, checked_ending, folder, is_s3, join, name, relative
 
 __all__ = [
     "Entry",
     "absolute",
     "age_s",
+    "checked_ending",
     "create_bytes",
     "create_from",
     "delete",

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,6 +71,18 @@ def folder(uri: str, argument: str) -> str:
         received = f"the file {uri}" if place == uri else f"{uri}, where {place} is a file"
         raise RequestError(f"{argument}: expected a folder, received {received}")
     return uri
+
+
+def checked_ending(uri: str, argument: str, endings: Iterable[str]) -> str:
+    """The ending of a file's name, in small letters.
+
+    Raises:
+        RequestError: It is none of `endings`; `argument` is named.
+    """
+    ending = os.path.splitext(uri)[1].lower()
+    if ending not in endings:
+        raise RequestError(f"{argument}: expected a file that ends in {', '.join(endings)}, received {uri}")
+    return ending
 
 
 def join(uri: str, *parts: str) -> str:

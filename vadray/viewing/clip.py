@@ -32,6 +32,8 @@ def clip(options: ClipOptions) -> dict[str, Any]:
     Raises:
         RequestError: There is no such event, it is of an image, or its object cannot be read as it was swept.
     """
+    if options.out:
+        storage.checked_ending(options.out, "out", [".mp4"])
     report = storage.folder(options.report, "report")
     with database(report) as connection:
         footage = find_footage(connection, report, options.event)
@@ -41,8 +43,6 @@ def clip(options: ClipOptions) -> dict[str, Any]:
     if footage.unit["kind"] == "image":
         raise RequestError(f"event {event['event_id']}: expected one of a video, received one of an image")
     out = options.out or f"{event['event_id']}.mp4"
-    if not out.lower().endswith(".mp4"):
-        raise RequestError(f"out: expected a file that ends in .mp4, received {out}")
     rows, columns = film_size(footage.row["height"], footage.row["width"])
     shape = FrameShape(rows, columns, 3, lead_frames=1, chunk_frames=32, clip_fps=options.clip_fps)
     times = frames["time_s"].to_numpy()

@@ -37,6 +37,8 @@ def explain(options: ExplainOptions) -> dict[str, Any]:
         RequestError: There is no such event, its object cannot be read as it was swept, or the bundle is not the one
             that scored it.
     """
+    if options.out:
+        storage.checked_ending(options.out, "out", [".png"])
     report = storage.folder(options.report, "report")
     with database(report) as connection:
         footage = find_footage(connection, report, options.event)
@@ -47,8 +49,6 @@ def explain(options: ExplainOptions) -> dict[str, Any]:
         first = max(0, begin - detector.context)
         frames = frames_numbered(connection, footage, first, begin + detector.stride - 1)
     out = options.out or f"{footage.event['event_id']}.png"
-    if not out.lower().endswith(".png"):
-        raise RequestError(f"out: expected a file that ends in .png, received {out}")
     pictures = _decoded(footage, frames, bundle, options)
     lead, peak = begin - first, footage.event["peak_frame"] - begin
     score, error_map, _ = Scorer(detector).score(pictures, lead)

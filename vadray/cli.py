@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from rich.console import Console
-
 from vadray import __version__
-from vadray.commands import COMMANDS
+from vadray.commands import COMMANDS, log
 from vadray.commands.command import Command, interrupt_on_sigterm
 from vadray.errors import HeldElsewhere, RequestError, Stalled, VadrayError
 from vadray.parsing import parse, parse_pair, parse_value
@@ -28,13 +26,17 @@ STATUS = {HeldElsewhere: HELD, Stalled: INTERRUPTED}
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     parser = build_parser()
     known, rest = parser.parse_known_args(arguments)
     if not known.command:
         parser.print_help(sys.stderr)
         return WRONG_REQUEST
     command = COMMANDS[known.command]
+    try:
+        console = log.console()
+    except RequestError as error:
+        print(f"vadray {known.command}: {error}", file=sys.stderr)
+        return WRONG_REQUEST
     try:
         options = parse(command.options, known.config, _overrides(command, known, rest))
         with _terminable():

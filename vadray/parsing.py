@@ -80,8 +80,12 @@ def type_name(field: Any) -> str:
     return text
 
 
-def read_yaml(uri: str) -> dict[str, Any]:
-    """A flat mapping from a YAML file.
+def read_yaml(uri: str, argument: str = "--config") -> dict[str, Any]:
+    """A mapping from a YAML file.
+
+    Args:
+        uri: Of the file.
+        argument: What names it, for errors.
 
     Raises:
         RequestError: The file is missing, is not YAML, or does not hold a mapping.
@@ -90,14 +94,14 @@ def read_yaml(uri: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(storage.read_bytes(uri))
     except FileNotFoundError:
-        raise RequestError(f"--config {uri}: no such file") from None
+        raise RequestError(f"{argument} {uri}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"--config {uri}: expected YAML, received: {error}") from None
+        raise RequestError(f"{argument} {uri}: expected YAML, received: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise RequestError(
-            f"--config {uri}: expected a mapping of key: value, received {type(values).__name__}"
+            f"{argument} {uri}: expected a mapping of key: value, received {type(values).__name__}"
         )
     return values
 

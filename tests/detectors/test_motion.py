@@ -144,17 +144,6 @@ def test_a_clip_scores_the_same_however_it_is_cut_into_units(tmp_path: Path):
         np.testing.assert_array_equal(scores_in_units_of(unit_frames, chunk_frames), whole)
 
 
-def test_a_thumbnail_shows_the_picture_without_its_flow():
-    frames = walk(4, 1.0)
-    scorer = Scorer(small())
-    boxes = np.array([[0, 0, 1, 1]] * 4, np.int32)
-    ((_, jpeg),) = scorer.thumbnails(frames, np.arange(4.0), boxes)
-    shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert (
-        np.abs(shown[12:, :, 0].astype(int) - shown[12:, :, 2]).max() < 12
-    )  # grey, not picture and flow as RGB
-
-
 @pytest.mark.parametrize(
     "wrong", [{"flow": 0}, {"blur": 2}, {"blur": 0}, {"window": 1}, {"window": 3, "stride": 3}]
 )

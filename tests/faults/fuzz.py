@@ -55,7 +55,7 @@ def fuzz(place: Path, files: int, seed: int) -> dict[str, Any]:
     )
     begun = time.monotonic()
     console = Console(stderr=True)
-    driver.sweep(request.prepare(options), console.print, Progress(console))
+    driver.sweep(request.prepare(options), driver.Voice(console.print, Progress(console)))
     seconds = time.monotonic() - begun
     rows = tables.read_table(str(report), "objects", SWEEP_ID).to_pylist()
     after = {

@@ -155,7 +155,7 @@ def sweep_files(tmp_path_factory) -> Path:
     units = plan.planned()
     write_manifest(str(folder / "manifest.parquet"), units.append_column("chunks", [[1] * units.num_rows]))
     nothing = {field.name: [] for field in scores.FRAME}
-    scores.save(scores.scores_row("ab", 0, True, [], nothing, [], 0.1, 0.2), str(folder / "scores"))
+    scores.save(scores.scores_row("ab", 0, True, [], nothing, [], [], 0.1, 0.2), str(folder / "scores"))
     return folder
 
 

@@ -117,7 +117,7 @@ def test_a_bucket_that_vanishes_ends_the_sweep_with_one_error(cluster, s3_server
     vanishing.start()
     console = Console(stderr=True)
     with pytest.raises(VadrayError, match="no bucket vanishing; what was scored stays"):
-        driver.sweep(request.prepare(options), console.print, Progress(console))
+        driver.sweep(request.prepare(options), driver.Voice(console.print, Progress(console)))
     vanishing.join()
     assert tables.read_commit(str(report), "night") is None
 

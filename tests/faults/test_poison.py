@@ -69,7 +69,7 @@ def sweep(archive: Path, report: Path, bundles: list[str], name: str, **more) ->
         decode_timeout_s=5, decode_memory_mib=256, clips=False, **more,
     )  # fmt: skip
     console = Console(stderr=True)
-    driver.sweep(request.prepare(options), console.print, Progress(console))
+    driver.sweep(request.prepare(options), driver.Voice(console.print, Progress(console)))
     assert verify(str(report), name)["faults"] == []
     rows = tables.read_table(str(report), "objects", name).to_pylist()
     return {Path(row["object_uri"]).name: row for row in rows}

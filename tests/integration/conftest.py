@@ -19,4 +19,4 @@ def swept(archive, bundles, tmp_path_factory):
         bundle=[{"path": str(bundle)} for bundle in bundles.values()],
     )
     console = Console(stderr=True)
-    return report, driver.sweep(request.prepare(options), console.print, Progress(console))
+    return report, driver.sweep(request.prepare(options), driver.Voice(console.print, Progress(console)))

@@ -209,7 +209,7 @@ def test_other_settings_under_the_same_name_are_refused(swept, archive, bundles,
         bundle=[{"path": str(bundle)} for bundle in bundles.values()],
     )
     with pytest.raises(RequestError, match="archive: planned"):
-        driver.sweep(request.prepare(options), print, Progress(Console()))
+        driver.sweep(request.prepare(options), driver.Voice(print, Progress(Console())))
 
 
 def test_damaged_files_end_as_rows(bundles, archive, tmp_path, capsys):

@@ -56,6 +56,8 @@ def event_row(uri: str, number: int, **changes) -> dict:
         "box_h": 40,
         "rule": None,
         "thumbnail": None,
+        "heat": None,
+        "strip": None,
     }
     return row | changes
 

@@ -87,7 +87,7 @@ def test_the_same_rows_in_the_same_order_in_one_file(report):
         assert duckdb.sql(f"select count(*) from '{glob}'").fetchall() == [(before[table].num_rows,)]
         (only,) = (report / table / "sweep=night").iterdir()
         assert only.name == "part-00000-00004.parquet"
-        assert pq.read_schema(only).metadata[b"vadray.schema_version"] == b"1"
+        assert pq.read_schema(only).metadata[b"vadray.schema_version"] == b"2"
 
 
 def test_compacted_again_it_goes_on_from_what_it_made(report):

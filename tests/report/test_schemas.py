@@ -8,13 +8,13 @@ CONTRACT = {
     "frames": "object_uri camera frame_index time_s captured_at score p_value anomalous peak_x peak_y "
     "brightness sharpness motion",
     "events": "event_id object_uri camera start_frame end_frame start_s end_s started_at peak_frame "
-    "peak_score p_value box_x box_y box_w box_h rule thumbnail",
+    "peak_score p_value box_x box_y box_w box_h rule thumbnail heat strip",
     "objects": "object_uri camera kind status error_type error bytes etag scoring_digest codec width height "
     "fps frames_declared frames_scored duration_s anomalous_frames max_score",
 }
 NULLABLE = {
     "frames": {"captured_at"},
-    "events": {"started_at", "rule", "thumbnail"},
+    "events": {"started_at", "rule", "thumbnail", "heat", "strip"},
     "objects": {"error_type", "error", "scoring_digest", "frames_declared"},
 }
 
@@ -41,4 +41,4 @@ def test_the_version_travels_in_the_file_metadata(table, tmp_path):
     pq.write_table(empty(TABLES[table]), tmp_path / "empty.parquet")
     stored = pq.read_schema(tmp_path / "empty.parquet")
     assert stored.equals(TABLES[table], check_metadata=False)
-    assert stored.metadata[VERSION_KEY] == b"1"
+    assert stored.metadata[VERSION_KEY] == b"2"

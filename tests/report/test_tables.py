@@ -4,19 +4,22 @@ from datetime import timedelta
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from deltalake.transaction import AddAction
 
 from tests.patience import PATIENCE_S
 from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_part
 from vadray import storage
 from vadray.errors import RequestError
 from vadray.report.delta_log import FileInfo
-from vadray.report.schemas import FRAMES
+from vadray.report.schemas import FRAMES, TABLES
 from vadray.report.tables import (
     check_names,
     commit_tables,
     committed_sweeps,
+    file_path,
     iter_table,
     latest_sweep,
     read_commit,
@@ -153,3 +156,27 @@ def test_a_report_in_a_bucket_is_committed_and_read_the_same_way(s3_server, repo
     assert delta.version() == first["frames"] and delta.to_pyarrow_table().num_rows == 15
     storage.write_bytes(f"{root}/_sweeps/night-1/commit.json", b'{"committed_at": "2026-11-22T02:00:00Z"}')
     assert latest_sweep(root) == "night-1"
+
+
+def test_a_report_of_the_first_version_is_read_and_goes_on(report):
+    """Its `events` have neither `heat` nor `strip`, in files and in the Delta log."""
+    first = pa.schema([field for field in TABLES["events"] if field.name not in ("heat", "strip")])
+    uri = report / "events"
+    rows = [{name: value for name, value in event_row("a", 1).items() if name in first.names}]
+    path = uri / file_path("one", 0)
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, first), path)
+    partitioned = first.append(pa.field("sweep", pa.string(), nullable=False))
+    DeltaTable.create(str(uri), partitioned, partition_by=["sweep"])
+    add = AddAction(file_path("one", 0), path.stat().st_size, {"sweep": "one"}, 0, True, '{"numRecords": 1}')
+    DeltaTable(str(uri)).create_write_transaction([add], "append", partitioned, ["sweep"])
+
+    (read,) = read_table(str(report), "events", "one").to_pylist()
+    assert read == {**event_row("a", 1), "started_at": read["started_at"], "p_value": read["p_value"]}
+    new = event_row("b", 2, heat=b"png", strip=b"jpeg")
+    commit_tables(str(report), "two", {"events": [write_part(report, "events", "two", 0, [new])]})
+    table = DeltaTable(str(uri)).to_pyarrow_table().sort_by("sweep").to_pylist()
+    assert [(row["sweep"], row["heat"], row["strip"]) for row in table] == [
+        ("one", None, None),
+        ("two", b"png", b"jpeg"),
+    ]

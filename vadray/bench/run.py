@@ -98,7 +98,7 @@ def scored(prepared: Prepared, units: pa.Table, folder: Path) -> Run:
     frames = chunks = first_frames = 0  # the first results are of a whole task, begun before they came
     begun = time.monotonic()
     for table in score_units(
-        units, prepared.bundles, prepared.shapes, prepared.options, str(folder), thumbnails=True
+        units, prepared.bundles, prepared.shapes, prepared.options, str(folder), pictures="clear"
     ):
         last_s = time.monotonic() - begun
         decode_s += pc.sum(table["decode_s"]).as_py()

@@ -44,7 +44,7 @@ def bench_train(options: BenchOptions, say: Say) -> dict[str, Any]:
         detector = detector_class("stae")(**config)
         detector.build()
         prepared = prepare(training, detector, say)
-        assert prepared.held is not None  # stae learns
+        assert prepared.learned is not None and prepared.held is not None  # stae learns
         for number in range(options.rounds):
             say(f"round {number + 1} of {options.rounds}")
             for workers in WORKERS:

@@ -1,5 +1,6 @@
 """A bundle's calibration: thresholds, event rules and the normal scores' sketch, for all and per camera."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 METHODS = tuple(_PARAMETERS)
 DEFAULT_METHOD = {"video": "false_alarms_per_hour", "image": "quantile"}
 # Fewer normal frames (or images) than this say less about a camera than all cameras together do.
+HOURS_FOR_A_RATE = 3.0  # for one false alarm an hour: without any in so long, 95 % say that there are fewer
 MIN_CAMERA_SCORES = {"video": 500, "image": 100}
 
 
@@ -130,10 +132,16 @@ class Calibration:
         if not self.default.extrapolated and not doubtful:
             return ""
         one = self.default
-        seen = f"{one.hours:.2g} h" if self.kind == "video" else f"{one.frames:,} images"
+        seen = (
+            f"{one.hours:.2g} h of normal footage"
+            if self.kind == "video"
+            else f"{one.frames:,} normal images"
+        )
+        rate = self.parameters.get("false_alarms_per_hour")
+        enough = f" with {HOURS_FOR_A_RATE / rate:.3g} h" if rate else " with more"
         return (
             f"the threshold {one.threshold:.6g}{f' (and those of {chr(44).join(doubtful)})' if doubtful else ''} is "
-            f"extrapolated: {seen} of normal footage, held out, cannot show it. Expect false alarms; calibrate with more"
+            f"extrapolated: {seen} cannot show it. Expect false alarms; calibrate{enough}"
         )
 
     @classmethod
@@ -210,6 +218,16 @@ class Calibration:
     def for_camera(self, camera: str | None) -> CameraCalibration:
         """The camera's own calibration, or the default."""
         return self.cameras.get(camera, self.default) if camera else self.default
+
+    @property
+    def digest(self) -> str:
+        """Of all that it says: equal calibrations give equal p-values and events."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def least_release(self) -> float:
+        """What scores below this belongs to no event, whatever its camera."""
+        return min(one.release for one in (self.default, *self.cameras.values()))
 
     def smoother(self) -> Smoother:
         """A new streaming smoother for one video."""

@@ -69,6 +69,12 @@ COMMANDS: dict[str, Command] = {
         ("report", "event", "verdict"),
         "say that an event is right or wrong",
     ),
+    "forget": Command(
+        config.ForgetOptions,
+        sweeping.run_forget,
+        ("report", "object_uri"),
+        "take an object's rows and pictures out of a report",
+    ),
     "compact": Command(
         config.CompactOptions,
         sweeping.run_compact,

@@ -39,6 +39,7 @@ def run_query(options: config.QueryOptions, console: Console) -> Result:
         rows, more = sql.first_rows(relation, options.limit)
         columns = relation.columns
     _print_rows(columns, rows, console)
+    console.print(f"{len(rows):,} row{'s' if len(rows) != 1 else ''}", markup=False)
     if more:
         console.print(
             f"there are more than {options.limit:,} rows: limit= shows more, out= writes them all",

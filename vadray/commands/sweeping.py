@@ -1,14 +1,23 @@
 """Commands that write reports, and look after them."""
 
+import os
 from collections import Counter
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from vadray import config, storage
 from vadray.commands.command import Result, cluster, say, table
+from vadray.commands.log import about, tell
+
+if TYPE_CHECKING:
+    from vadray.sweep.driver import Voice
+    from vadray.sweep.notify import Webhook
+    from vadray.sweep.request import Prepared
 
 NEEDS_A_LOOK = 3
+ALREADY = "is committed already: nothing to do; what came since is for another sweep_id"
 
 
 def run_plan(options: config.SweepOptions, console: Console) -> Result:
@@ -17,10 +26,10 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
     prepared = request.prepare(options)
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
-    example = ""
+    members: list[dict[str, Any]] = []  # the first and the last
     with cluster():
         for row in request.plan_rows(prepared, skipped):
-            example = example or _as_understood(row["members"][0])
+            members = [*members[:1], row["members"][0]]
             if row["unit_index"] == 0:
                 counts["objects"] += len(row["members"])
                 counts[row["status"]] += len(row["members"])
@@ -36,7 +45,15 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
             [[n, f"{counts[n]:,}"] for n in names],
         )
     )
-    console.print(example, markup=False)
+    for place, member in zip(("first", "last"), members, strict=False):
+        console.print(f"the {place}: {_as_understood(member)}", markup=False)
+    if members and all(_is_midnight(member) for member in members):
+        console.print(
+            "of both the day is known and the hour is not: if names tell it, pattern= can say where",
+            markup=False,
+        )
+    if request.committed(prepared):
+        console.print(f"sweep {prepared.sweep_id} {ALREADY}", markup=False)
     for reason, count in sorted(skipped.items()):
         console.print(f"left out of the listing: {count:,} × {reason}", markup=False)
     return 0, {
@@ -50,7 +67,12 @@ def _as_understood(member: dict[str, Any]) -> str:
     """What a path was taken to say, for a person to check."""
     captured = member["captured_at"]
     when = f"captured {captured:%Y-%m-%d %H:%M:%S} UTC" if captured else "captured at an unknown time"
-    return f"the first: {member['object_uri']} is of camera {member['camera'] or '(none)'}, {when}"
+    return f"{member['object_uri']} is of camera {member['camera'] or '(none)'}, {when}"
+
+
+def _is_midnight(member: dict[str, Any]) -> bool:
+    captured = member["captured_at"]
+    return captured is not None and (captured.hour, captured.minute, captured.second) == (0, 0, 0)
 
 
 def run_sweep(options: config.SweepOptions, console: Console) -> Result:
@@ -60,20 +82,28 @@ def run_sweep(options: config.SweepOptions, console: Console) -> Result:
     from vadray.sweep.progress import Progress
 
     prepared = request.prepare(options)
+    about(console, sweep_id=prepared.sweep_id)
+    webhook = _webhook(options, prepared, console)
+    voice = driver.Voice(say(console), Progress(console), webhook, partial(tell, console))
     committed = request.committed(prepared)
-    if committed:  # told without starting Ray
-        console.print(f"sweep {prepared.sweep_id} is committed already: nothing to do", markup=False)
+    canary: dict[str, Any] = {}
+    if committed:
+        console.print(f"sweep {prepared.sweep_id} {ALREADY}", markup=False)
         commit = {**committed, "already": True}
-    else:
+    if not committed or options.canary:  # else told without starting Ray
         with cluster():
-            commit = driver.sweep(prepared, say(console), Progress(console))
+            commit = commit if committed else driver.sweep(prepared, voice)
+            canary = _canary(prepared, voice, console) if options.canary else {}
     counts = commit["counts"]
+    then = f", committed {commit['committed_at'][:19]} UTC" if commit["already"] else ""
     console.print(
-        f"sweep {prepared.sweep_id}: {counts['objects']:,} objects ({counts['scored']:,} scored, {counts['partial']:,} "
+        f"sweep {prepared.sweep_id}{then}: {counts['objects']:,} objects ({counts['scored']:,} scored, {counts['partial']:,} "
         f"partial, {counts['quarantined']:,} quarantined, {counts['unchanged']:,} unchanged, {counts['skipped']:,} "
         f"skipped), {counts['frames']:,} frames, {counts['events']:,} events",
         markup=False,
     )
+    page = storage.join(prepared.report, f"report-{prepared.sweep_id}.html")
+    console.print(f"report {page}", markup=False)
     status = 0
     if not commit["already"] and too_many_quarantined(counts, options.max_quarantined):
         console.print(
@@ -85,13 +115,37 @@ def run_sweep(options: config.SweepOptions, console: Console) -> Result:
     return status, {
         "sweep_id": prepared.sweep_id,
         "report": prepared.report,
-        "report_html": storage.join(prepared.report, f"report-{prepared.sweep_id}.html"),
+        "report_html": page,
         "commit": storage.join(prepared.folder, "commit.json"),
         "already": commit["already"],
         **counts,
+        **canary,
         "left_out": commit.get("left_out", {}),
         **{name: commit[name] for name in ("wall_s", "decode_s", "score_s", "attempts")},
     }
+
+
+def _canary(prepared: "Prepared", voice: "Voice", console: Console) -> dict[str, Any]:
+    from vadray.sweep.canary import sweep_canary
+
+    console.print(f"canary: {', '.join(route.path for route in prepared.options.canary)}", markup=False)
+    found = sweep_canary(prepared, voice)
+    rows = [
+        [camera or "(unknown)", *counts.values()] for camera, counts in found.difference["by_camera"].items()
+    ]
+    console.print(table("events", ["camera", "in use", "canary", "only in use", "only canary"], rows))
+    console.print(f"canary's report {found.page}", markup=False)
+    names = ("in_use", "canary", "both", "only_in_use", "only_canary")
+    return {"canary": {**{name: found.difference[name] for name in names}, "report_html": found.page}}
+
+
+def _webhook(options: config.SweepOptions, prepared: "Prepared", console: Console) -> "Webhook | None":
+    from vadray.sweep.notify import Webhook
+
+    url = options.notify or os.environ.get("VADRAY_NOTIFY")
+    if not url:
+        return None
+    return Webhook(url, {"sweep_id": prepared.sweep_id, "report": prepared.report}, say(console))
 
 
 def too_many_quarantined(counts: dict[str, int], most: float) -> bool:
@@ -130,6 +184,18 @@ def run_compact(options: config.CompactOptions, console: Console) -> Result:
     console.print(
         f"{figures['sweeps']:,} sweeps: {figures['files_before']:,} files of {figures['bytes_before'] / 1e6:,.1f} MB "
         f"are {figures['files_after']:,} of {figures['bytes_after'] / 1e6:,.1f} MB",
+        markup=False,
+    )
+    return 0, figures
+
+
+def run_forget(options: config.ForgetOptions, console: Console) -> Result:
+    from vadray.sweep.forget import forget
+
+    figures = forget(options, say(console))
+    console.print(
+        f"{figures['object_uri']}: {figures['rows']:,} rows, {figures['score_files']:,} score files and "
+        f"{figures['labels']:,} labels of {figures['sweeps']:,} sweeps are gone; sweeps leave it out from now on",
         markup=False,
     )
     return 0, figures

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -11,6 +11,9 @@ from vadray.commands.command import Result, cluster, say, table
 from vadray.commands.sweeping import NEEDS_A_LOOK, run_sweep
 from vadray.commands.training import run_train
 from vadray.errors import RequestError
+
+if TYPE_CHECKING:
+    from vadray.synth import SynthArchive
 
 SHOWN_EVENTS = 10
 DEMO_TRAINING: dict[str, dict[str, Any]] = {
@@ -96,18 +99,28 @@ def run_models(options: config.ModelsOptions, console: Console) -> Result:
     return 0, {"models": models}
 
 
+def _demo_archive(place: Path, seed: int, console: Console) -> "SynthArchive":
+    """That of an earlier demo as it is, so that an interrupted one goes on; or a new one."""
+    from vadray.synth import SynthArchive, synthesise
+
+    made = place / ".seed"
+    if made.exists() and made.read_text() == str(seed):
+        return SynthArchive(place, place / "train", place / "test", place / "labels.json")
+    console.print(f"making a small archive in {place}", markup=False)
+    archive = synthesise(place, seed=seed)
+    made.write_text(str(seed))  # once it is whole
+    return archive
+
+
 def run_demo(options: config.DemoOptions, console: Console) -> Result:
     """Archive, two bundles, sweep, report: the whole thing on this machine, small."""
-    from vadray.synth import synthesise
-
     out = Path(storage.absolute(options.out))
     report = out / "report"
     if (out / "archive").exists() and not (out / "archive" / "labels.json").exists():
         raise RequestError(
             f"out: expected a new folder or that of an earlier demo, received {out}, which holds another archive/"
         )
-    console.print(f"making a small archive in {out / 'archive'}", markup=False)
-    archive = synthesise(out / "archive", seed=options.seed)
+    archive = _demo_archive(out / "archive", options.seed, console)
     bundles = {"video": out / "bundle", "image": out / "bundle-image"}
     with cluster(training=True):
         for kind, settings in DEMO_TRAINING.items():
@@ -141,7 +154,6 @@ def run_demo(options: config.DemoOptions, console: Console) -> Result:
         for event in events[:SHOWN_EVENTS]
     ]
     console.print(table(f"the first of {len(events)} events", ["object", "seconds", "p-value", "box"], rows))
-    console.print(f"report {result['report_html']}", markup=False)
     return status, {**result, "archive": str(out / "archive"), "bundle": str(bundles["video"])}
 
 

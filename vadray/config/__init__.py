@@ -20,8 +20,10 @@ from vadray.config.reading import (
     ReportOptions,
     ViewOptions,
 )
+from vadray.config.rules import Repeats, Rule, Rules
 from vadray.config.sweeping import (
     CompactOptions,
+    ForgetOptions,
     PlanOptions,
     Route,
     StatusOptions,
@@ -44,6 +46,7 @@ __all__ = [
     "EvaluateOptions",
     "ExplainOptions",
     "ExportOptions",
+    "ForgetOptions",
     "LabelOptions",
     "LeaseOptions",
     "Listed",
@@ -52,8 +55,11 @@ __all__ = [
     "PaperOptions",
     "PlanOptions",
     "QueryOptions",
+    "Repeats",
     "ReportOptions",
     "Route",
+    "Rule",
+    "Rules",
     "StatusOptions",
     "SweepOptions",
     "SynthOptions",

@@ -22,6 +22,11 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions, LeaseOptions):
     bundle: list[Route] = Field(
         min_length=1, description="one or several bundles; the first that fits an object scores it"
     )
+    canary: list[Route] = Field(
+        default_factory=list,
+        description="bundles that score the same objects too, into OUT/_canary; what they find otherwise is told",
+    )
+    canary_share: float = Field(1.0, gt=0, le=1, description="share of the objects that they score")
     out: str = Field(description="where the report is")
     sweep_id: str | None = Field(
         None,
@@ -49,12 +54,38 @@ class SweepOptions(ArchiveOptions, ClusterOptions, UnitOptions, LeaseOptions):
         ge=0,
         description="share (below 1) or count of quarantined objects beyond which the exit status is 3",
     )
-    thumbnails: bool = Field(True, description="keep a small picture of each event's peak")
+    thumbnails: bool | Literal["blurred"] = Field(
+        True, description="small pictures of each event: true, blurred so that nobody can be told, or false"
+    )
 
-    @field_validator("bundle", mode="before")
+    rules: str | None = Field(
+        None, description="YAML file of rules: regions, hours, sizes and places in which there are no events"
+    )
+    health: bool = Field(
+        True,
+        description="name cameras that are dark, frozen, blurred or moved, and make no events of what they show then",
+    )
+
+    notify: str | None = Field(
+        None,
+        description="http(s) address that is told, as JSON by POST, of the commit, of a failure and of the first severe "
+        "moment; default: VADRAY_NOTIFY of the environment, where an address that is secret belongs",
+    )
+    notify_p: float = Field(
+        1e-6, gt=0, le=1, description="p-value from which on a moment is severe enough to tell of at once"
+    )
+
+    @property
+    def pictures(self) -> Literal["clear", "blurred", "none"]:
+        """`thumbnails`, as one kind of thing."""
+        if isinstance(self.thumbnails, bool):
+            return "clear" if self.thumbnails else "none"
+        return self.thumbnails
+
+    @field_validator("bundle", "canary", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        entries = value if isinstance(value, list) else [value]
+        entries = value if isinstance(value, list) else [] if value is None else [value]
         return [{"path": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
@@ -84,3 +115,16 @@ class CompactOptions(LeaseOptions):
     scores_days: float | None = Field(
         None, ge=0, description="drop the unit scores of sweeps committed longer ago; default: keep them"
     )
+    events_days: float | None = Field(
+        None, ge=0, description="drop the events of sweeps committed longer ago; default: keep them"
+    )
+    pictures_days: float | None = Field(
+        None,
+        ge=0,
+        description="take the pictures out of events and pages of sweeps committed longer ago; default: keep them",
+    )
+
+
+class ForgetOptions(LeaseOptions):
+    report: str = Field(description="the report that forgets")
+    object_uri: str = Field(description="the object: its path, s3:// address, or shard.tar#member")

@@ -26,12 +26,17 @@ class DoctorOptions(ClusterOptions, LeaseOptions):
 
 
 class BenchOptions(Options):
-    name: Literal["decode", "memory", "resume", "scale", "score", "sweep", "train"] = Field(
-        description="decode: media to small frames, on one core; memory: of a long recording beside a short one; resume: how soon a restarted sweep does useful work; "
+    name: Literal["alarms", "decode", "memory", "resume", "scale", "score", "sweep", "train"] = Field(
+        description="alarms: whether unseen normal footage gives the rate that was asked for; decode: media to small frames, on one core; memory: of a long recording beside a short one; resume: how soon a restarted sweep does useful work; "
         "scale: planning many objects, and a simulated cluster; score: detectors on this machine's device; sweep: scoring on Ray "
         "against plain processes and a plain loop; train: two workers against one"
     )
-    hours: float = Field(24.0, gt=0, description="memory: of the long recording")
+    hours: float = Field(
+        24.0,
+        gt=0,
+        description="memory: of the long recording; alarms: of unseen footage, with three times as much to calibrate",
+    )
+    seed: int = Field(0, description="alarms: of the synthetic cameras")
     data: str | None = Field(None, description="decode: a video of one's own, too")
     rounds: int = Field(3, ge=1, description="measured so often, by turns; the median counts")
     objects: int = Field(1_000_000, ge=1000, description="resume, scale: objects of the sweep")

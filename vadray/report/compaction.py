@@ -14,9 +14,9 @@ from vadray import storage
 from vadray.errors import VadrayError
 from vadray.report import delta_log, files, tables
 from vadray.report.files import Change, TableFile
-from vadray.report.schemas import PARTITION, TABLES
+from vadray.report.schemas import PARTITION, TABLES, conformed
 
-_NAME = re.compile(r"part-(?P<first>\d{5})(?:-(?P<last>\d{5}))?\.parquet")
+_NAME = re.compile(r"part-(?P<first>\d{5})(?:-(?P<last>\d{5}))?(?:\.(?P<edition>\d+))?\.parquet")
 _ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 65536, 64 * 2**20  # events have pictures
 _BATCH_ROWS = 4096
 
@@ -54,6 +54,15 @@ def _parts(name: str) -> tuple[str, str]:
     return found["first"], found["last"] or found["first"]
 
 
+def next_path(path: str) -> str:
+    """Where a file's rows go when some of them are taken out: no path ever names other rows than it named before."""
+    folder, _, name = path.rpartition("/")
+    found = _NAME.fullmatch(name)
+    edition = int(found["edition"] or 0) + 1 if found else 1
+    first, last = _parts(name)
+    return f"{folder}/part-{first}-{last}.{edition}.parquet"
+
+
 def merge(report_uri: str, group: Sequence[TableFile]) -> TableFile:
     """Writes a group's rows into one file, streamed; where such a file lies that no change tells of, over it.
 
@@ -64,7 +73,7 @@ def merge(report_uri: str, group: Sequence[TableFile]) -> TableFile:
     with tempfile.TemporaryDirectory(prefix="vadray-compact-") as folder:
         local, rows = os.path.join(folder, "merged.parquet"), 0
         with pq.ParquetWriter(local, TABLES[table], compression="zstd") as writer:
-            for row_group in _row_groups(_batches(report_uri, group)):
+            for row_group in row_groups(_batches(report_uri, group)):
                 writer.write_table(row_group)
                 rows += row_group.num_rows
         expected = sum(file.rows for file in group)
@@ -82,10 +91,12 @@ def merge(report_uri: str, group: Sequence[TableFile]) -> TableFile:
 def _batches(report_uri: str, group: Sequence[TableFile]) -> Iterator[pa.RecordBatch]:
     for file in group:
         with storage.open_read(storage.join(report_uri, file.table, file.path)) as handle:
-            yield from pq.ParquetFile(handle).iter_batches(batch_size=_BATCH_ROWS)
+            for batch in pq.ParquetFile(handle).iter_batches(batch_size=_BATCH_ROWS):
+                yield conformed(batch, TABLES[file.table])
 
 
-def _row_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+def row_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Rows in groups that are neither tiny nor more than memory should hold."""
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)
@@ -97,10 +108,17 @@ def _row_groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def change_of(table: str, group: Sequence[TableFile], added: TableFile | None) -> Change:
+def change_of(
+    table: str,
+    group: Sequence[TableFile],
+    added: TableFile | None,
+    rows_gone: int = 0,
+    forgotten: str | None = None,
+    pictures_gone: bool = False,
+) -> Change:
     """What `files.record` takes."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Change(table, [file.path for file in group], added, at)
+    return Change(table, [file.path for file in group], added, at, rows_gone, forgotten, pictures_gone)
 
 
 def carry_out(report_uri: str, sweep_id: str, change: Change) -> None:
@@ -110,7 +128,9 @@ def carry_out(report_uri: str, sweep_id: str, change: Change) -> None:
         return
     logged = delta_log.logged_files(report_uri, change.table, sweep_id)
     if logged & set(change.removed):
-        delta_log.replace_files(report_uri, change.table, sweep_id, change.removed, change.added)
+        delta_log.replace_files(
+            report_uri, change.table, sweep_id, change.removed, change.added, same_rows=not change.edited
+        )
     for path in change.removed:
         storage.delete(storage.join(report_uri, change.table, path))
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -68,9 +68,14 @@ def append_files(report_uri: str, table: str, sweep_id: str, entries: Sequence[F
 
 
 def replace_files(
-    report_uri: str, table: str, sweep_id: str, removed: Sequence[str], added: FileInfo | None
+    report_uri: str,
+    table: str,
+    sweep_id: str,
+    removed: Sequence[str],
+    added: FileInfo | None,
+    same_rows: bool = True,
 ) -> None:
-    """Takes files of a sweep out of a table, and puts one with the same rows in their place, or none.
+    """Takes files of a sweep out of a table, and puts one in their place, with the same rows or not, or none.
 
     Raises:
         CommitFailedError: Other writers won twenty times in a row.
@@ -81,12 +86,12 @@ def replace_files(
         RemoveAction(
             path=path,
             deletion_timestamp=int(time.time() * 1000),
-            data_change=added is None,
+            data_change=added is None or not same_rows,
             partition_values={PARTITION: sweep_id},
         )
         for path in removed
     ]
-    additions = _add_actions(sweep_id, [added] if added else [], new_rows=False)
+    additions = _add_actions(sweep_id, [added] if added else [], new_rows=not same_rows)
     _again_where_others_won(
         lambda: DeltaTable(uri, storage_options=options).create_write_transaction(
             [*removals, *additions],
@@ -134,7 +139,13 @@ def _open_or_create(uri: str, table: str, options: dict[str, str]) -> DeltaTable
             # two first sweeps at once: version 0 is the other's, which is as good as ours
             if not DeltaTable.is_deltatable(uri, options):
                 raise
-    return DeltaTable(uri, storage_options=options)
+    delta = DeltaTable(uri, storage_options=options)
+    known = {field.name for field in delta.schema().fields}
+    missing = [field for field in table_schema(table) if field.name not in known]
+    if missing:  # an earlier version's table: its rows are null there
+        delta.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
+        delta = DeltaTable(uri, storage_options=options)
+    return delta
 
 
 def _add_actions(

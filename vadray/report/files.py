@@ -34,12 +34,23 @@ class Change:
         removed: Paths within the table that no longer count.
         added: What stands in their place; None where they were dropped.
         at: When, ISO 8601.
+        rows_gone: How many rows fewer it has, because an object was forgotten.
+        forgotten: Digest of that object's name.
+        pictures_gone: Whether pictures of events were taken out.
     """
 
     table: str
     removed: list[str]
     added: TableFile | None
     at: str
+    rows_gone: int = 0
+    forgotten: str | None = None
+    pictures_gone: bool = False
+
+    @property
+    def edited(self) -> bool:
+        """Whether what stands in their place says less than they did."""
+        return self.rows_gone > 0 or self.pictures_gone
 
 
 def changes(report_uri: str, sweep_id: str) -> list[Change]:
@@ -86,6 +97,11 @@ def replaced(since: Sequence[Change], table: str) -> set[str]:
     return {path for change in since if change.table == table for path in change.removed}
 
 
+def rows_gone(since: Sequence[Change], table: str) -> int:
+    """Rows of a table that went with forgotten objects."""
+    return sum(change.rows_gone for change in since if change.table == table)
+
+
 def dropped(since: Sequence[Change]) -> dict[str, str]:
-    """What retention has dropped, `frames` or `scores`, and when."""
+    """What retention has dropped, `frames`, `events` or `scores`, and when."""
     return {change.table: change.at for change in since if change.added is None}

@@ -6,6 +6,8 @@ comes from the archive is escaped. Without scripts all of it is readable, and ca
 
 import base64
 import hashlib
+import itertools
+import json
 import shlex
 from datetime import datetime
 from importlib import resources
@@ -16,15 +18,19 @@ import jinja2
 import vadray
 from vadray import storage
 from vadray.errors import RequestError
+from vadray.health.conditions import MEANING
+from vadray.health.nights import NIGHTS as NIGHTS_OF_DRIFT
 from vadray.report import wording
 from vadray.report.cameras import Cameras
 from vadray.report.curves import Curve, svg_points
+from vadray.report.health import Drift, drifts, nights_of, reading, stretches
 from vadray.report.labels import Label, read_labels
 from vadray.report.summary import Events, Objects, Row, gather_curves, gather_events, gather_objects
-from vadray.report.tables import Commit, check_names, committed_sweeps
+from vadray.report.tables import Commit, check_names, committed_sweeps, sweep_folder
 
 CURVE_SIZE = (800, 90)  # of the drawing; the page stretches it
-NIGHTS = 14  # that are compared
+DIFFERENCE = "difference.json"  # in a sweep's folder
+NIGHTS = 14  # that are shown beside each other
 
 STATUS_MEANING = {
     "scored": "every frame scored",
@@ -99,6 +105,9 @@ def _page(report_uri: str, sweep_id: str, commits: list[tuple[str, Commit]]) -> 
         p=wording.p_value,
         quoted=shlex.quote,
         committed_at=_committed_at,
+        base64=lambda picture: base64.b64encode(picture).decode(),
+        iso=lambda text: wording.clock(datetime.fromisoformat(text) if text else None),
+        reading=reading,
     )
     script = _part("report.js")
     return environment.get_template("report.html.j2").render(
@@ -109,10 +118,16 @@ def _page(report_uri: str, sweep_id: str, commits: list[tuple[str, Commit]]) -> 
         committed_at=_committed_at(commit),
         tiles=_tiles(commit, events, objects),
         events=events,
-        pictures={name: base64.b64encode(jpeg).decode() for name, jpeg in events.thumbnails.items()},
+        pictures=events.pictures,
+        stretches=stretches(report_uri, sweep_id),
+        condition_meaning=MEANING,
+        dropped=commit.get("dropped", {}),
+        difference=_difference(report_uri, sweep_id),
+        drifts=_drifts(report_uri, sweep_id, commits, commit),
         verdicts=_verdicts(events, read_labels(report_uri)),
         cameras=cameras.by_events(),
         nights=_nights(commits, sweep_id, commit),
+        usual_events=_usual_events(commits, sweep_id, commit),
         objects=objects,
         status_meaning=STATUS_MEANING,
         charts=_charts(objects.videos, curves, events),
@@ -155,11 +170,37 @@ def _nights(commits: list[tuple[str, Commit]], sweep_id: str, commit: Commit) ->
     return [(sweep_id, commit), *earlier[: NIGHTS - 1]] if earlier else []
 
 
+def _drifts(report_uri: str, sweep_id: str, commits: list[tuple[str, Commit]], commit: Commit) -> list[Drift]:
+    tonight = next(nights_of(report_uri, [sweep_id]), [])
+    earlier = (name for name, _ in _nights(commits, sweep_id, commit)[1:])
+    return drifts(tonight, itertools.islice(nights_of(report_uri, earlier), NIGHTS_OF_DRIFT))
+
+
+def _difference(report_uri: str, sweep_id: str) -> dict[str, Any] | None:
+    """What a canary found otherwise, on its own page."""
+    uri = sweep_folder(report_uri, sweep_id, DIFFERENCE)
+    return json.loads(storage.read_bytes(uri)) if storage.exists(uri) else None
+
+
+def _usual_events(commits: list[tuple[str, Commit]], sweep_id: str, commit: Commit) -> dict[str, float]:
+    """By camera the mean count of events in earlier sweeps that saw it."""
+    counts: dict[str, list[int]] = {}
+    for _, other in _nights(commits, sweep_id, commit)[1:]:
+        for camera, figures in other.get("cameras", {}).items():
+            if figures["frames"] and "events" in figures:
+                counts.setdefault(camera, []).append(figures["events"])
+    return {camera: sum(events) / len(events) for camera, events in counts.items()}
+
+
 def _tiles(commit: dict[str, Any], events: Events, objects: Objects) -> list[tuple[str, str, str]]:
     """Figure, what it counts, and a class for its colour; what commit.json leaves out is left out here."""
     status = objects.by_status
     tiles = [
-        (wording.number(events.total), "events", "alert" if events.total else "calm"),
+        (
+            wording.number(events.total),
+            "events",
+            "alert" if events.total else "calm" if objects.frames_scored else "",
+        ),
         (wording.number(objects.frames_scored), "frames scored", ""),
         (wording.number(objects.anomalous_frames), "anomalous frames", ""),
         (wording.number(status["scored"] + status["partial"]), "objects scored", ""),
@@ -173,7 +214,8 @@ def _tiles(commit: dict[str, Any], events: Events, objects: Objects) -> list[tup
     wall_s = commit.get("wall_s")
     if wall_s:
         tiles.append((wording.duration(wall_s), "wall time", ""))
-        tiles.append((wording.number(round(objects.frames_scored / wall_s)), "frames a second", ""))
+        if objects.frames_scored:
+            tiles.append((wording.number(round(objects.frames_scored / wall_s)), "frames a second", ""))
     return tiles
 
 

@@ -58,6 +58,19 @@ def keep_label(report_uri: str, label: Label) -> None:
     storage.write_bytes(storage.join(report_uri, LABELS, name), json.dumps(asdict(label)).encode())
 
 
+def delete_labels(report_uri: str, object_uri: str) -> int:
+    """Deletes all judgements of an object's events, and tells how many there were."""
+    folder = storage.join(report_uri, LABELS)
+    gone = [
+        name
+        for name in list(storage.list_names(folder))
+        if name.endswith(".json") and _read(storage.join(folder, name)).object_uri == object_uri
+    ]
+    for name in gone:
+        storage.delete(storage.join(folder, name))
+    return len(gone)
+
+
 def read_labels(report_uri: str) -> list[Label]:
     """What counts today: the newest judgement of each event, without those that were taken back.
 

@@ -3,11 +3,13 @@
 Only fields marked `nullable` may hold null. `camera` is an empty string when it is not known, and an object
 that was never opened (skipped, unchanged, quarantined) has codec "" and zeros for its figures. The partition
 column `sweep` lives in the path (`sweep=<sweep_id>/part-00000.parquet`), never in a file.
+
+Version 2 has `heat` and `strip` in `events`: nullable columns, which rows of version 1 read as null.
 """
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"vadray.schema_version"
 PARTITION = "sweep"
 
@@ -55,7 +57,11 @@ EVENTS = _schema(  # a row per run of anomalous frames
     _field("box_w", pa.int32()),
     _field("box_h", pa.int32()),
     _field("rule", pa.string(), nullable=True),
-    _field("thumbnail", pa.binary(), nullable=True),
+    _field("thumbnail", pa.binary(), nullable=True),  # JPEG of the peak with the box
+    _field(
+        "heat", pa.binary(), nullable=True
+    ),  # PNG with transparency, of the peak's error map, to lay over it
+    _field("strip", pa.binary(), nullable=True),  # JPEG: the seconds around the peak side by side
 )
 
 OBJECTS = _schema(  # a row per object
@@ -79,9 +85,20 @@ OBJECTS = _schema(  # a row per object
     _field("max_score", pa.float32()),
 )
 
+PICTURES = ("thumbnail", "heat", "strip")  # columns of `events`
+
 TABLES: dict[str, pa.Schema] = {"frames": FRAMES, "events": EVENTS, "objects": OBJECTS}
 
 
 def empty(schema: pa.Schema) -> pa.Table:
     """A table of no rows with exactly `schema`, metadata included: what a sweep without rows writes."""
     return schema.empty_table()
+
+
+def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows of an earlier version's file with the columns of `schema`, null where the file had none."""
+    if batch.schema.names == schema.names:
+        return batch
+    names = set(batch.schema.names)
+    columns = [batch[f.name] if f.name in names else pa.nulls(batch.num_rows, f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

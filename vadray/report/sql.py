@@ -14,8 +14,10 @@ from deltalake import DeltaTable
 
 from vadray import storage
 from vadray.errors import RequestError
+from vadray.health.nights import CAMERAS
+from vadray.report.health import nights_of, stretches
 from vadray.report.labels import Label, read_labels
-from vadray.report.schemas import PARTITION, TABLES, TIMESTAMP
+from vadray.report.schemas import PARTITION, PICTURES, TABLES, TIMESTAMP
 from vadray.report.tables import Commit, committed_sweeps
 
 FORMATS = {".jsonl": "(FORMAT json)", ".csv": "(FORMAT csv, HEADER)", ".parquet": "(FORMAT parquet)"}
@@ -29,17 +31,25 @@ _SWEEPS = pa.schema(
         *(pa.field(name, pa.float64()) for name in ("wall_s", "decode_s", "score_s")),
     ]
 )
+_HEALTH = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in (PARTITION, "camera", "object_uri", "condition")),
+        *(pa.field(name, pa.float64()) for name in ("start_s", "end_s")),
+        pa.field("started_at", TIMESTAMP),
+    ]
+)
 _ARROW = {int: pa.int64(), float: pa.float64()}
 _LABELS = pa.schema([(name, _ARROW.get(kind, pa.string())) for name, kind in get_type_hints(Label).items()])
 
 
 @contextmanager
 def database(report_uri: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory with the views `frames`, `events`, `objects`, `sweeps` and `labels`.
+    """A database in memory with the views `frames`, `events`, `objects`, `sweeps`, `labels`, `cameras` and `health`.
 
     The first three are the report's tables with the column `sweep`, of committed sweeps alone, streamed from storage
     as far as a query needs them; `sweeps` has a row for each `commit.json`, its counts and seconds; `labels` one for
-    each event that was judged.
+    each event that was judged; `cameras` one for each sweep, camera and hour of the day; `health` one for each stretch
+    in which a camera was dark, frozen, blurred or moved.
 
     Raises:
         RequestError: Nothing is committed in this report.
@@ -53,6 +63,9 @@ def database(report_uri: str) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.register(
             "labels", pa.Table.from_pylist([asdict(one) for one in read_labels(report_uri)], _LABELS)
         )
+        names = [name for name, _ in commits]
+        connection.register("cameras", _cameras(report_uri, names))
+        connection.register("health", _health(report_uri, names))
         for table in TABLES:
             uri = storage.join(report_uri, table)
             delta = DeltaTable(uri, storage_options=storage.delta_options(uri))
@@ -76,6 +89,32 @@ def _sweeps(commits: list[tuple[str, Commit]]) -> pa.Table:
         for sweep_id, commit in commits
     ]
     return pa.Table.from_pylist(rows, _SWEEPS)
+
+
+def _cameras(report_uri: str, sweeps: list[str]) -> pa.Table:
+    schema = pa.schema([pa.field(PARTITION, pa.string()), *CAMERAS])
+    return pa.Table.from_pylist(
+        [
+            {PARTITION: sweep, **row}
+            for sweep in sweeps
+            for night in nights_of(report_uri, [sweep])
+            for row in night
+        ],
+        schema,
+    )
+
+
+def _health(report_uri: str, sweeps: list[str]) -> pa.Table:
+    rows = [
+        {
+            PARTITION: sweep,
+            **asdict(one),
+            "started_at": one.started_at and datetime.fromisoformat(one.started_at),
+        }
+        for sweep in sweeps
+        for one in stretches(report_uri, sweep)
+    ]
+    return pa.Table.from_pylist(rows, _HEALTH)
 
 
 def select(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
@@ -122,7 +161,7 @@ def sweep_rows(
     )
     if table != "events":
         return rows
-    columns = [name for name in rows.columns if pictures or name != "thumbnail"]
+    columns = [name for name in rows.columns if pictures or name not in PICTURES]
     return rows.order("p_value, peak_score DESC, event_id").select(*columns)
 
 

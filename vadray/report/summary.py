@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from vadray.report.cameras import Cameras, Row
 from vadray.report.curves import CURVE_COLUMNS, Curve, build_curves
+from vadray.report.schemas import PICTURES
 from vadray.report.tables import iter_table
 
 LISTED_EVENTS = 5000
 PICTURED_EVENTS = 200
-PICTURED_BYTES = 14_000_000  # of JPEG: the page stays below 25 MB with all else
+PICTURED_BYTES = 14_000_000  # of pictures: the page stays below 25 MB with all else
 LISTED_OBJECTS = 1000
 CURVES = 40
 
@@ -50,15 +51,24 @@ EVENT_COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """Of one event: bytes of a JPEG, and of what else there is of it, see `schemas.EVENTS`."""
+
+    thumbnail: bytes
+    heat: bytes | None
+    strip: bytes | None
+
+
+@dataclass(frozen=True)
 class Events:
     """`total` events, of which `listed` are the most severe (lowest p, then highest score), that one first.
 
-    `thumbnails` maps the `event_id` of the first of them to a JPEG.
+    `pictures` has those of the first of them, by `event_id`.
     """
 
     total: int
     listed: list[Row]
-    thumbnails: dict[str, bytes]
+    pictures: dict[str, Pictures]
 
 
 @dataclass(frozen=True)
@@ -98,22 +108,29 @@ def gather_events(report_uri: str, sweep_id: str, cameras: Cameras) -> Events:
 
     listed = heapq.nsmallest(LISTED_EVENTS, counted(), key=_severity)
     wanted = {event["event_id"] for event in listed[:PICTURED_EVENTS]}
-    thumbnails: dict[str, bytes] = {}
-    for batch in iter_table(report_uri, "events", sweep_id, ["event_id", "thumbnail"], batch_rows=256):
+    pictures: dict[str, Pictures] = {}
+    for batch in iter_table(report_uri, "events", sweep_id, ["event_id", *PICTURES], batch_rows=256):
         for row, event_id in enumerate(batch.column("event_id").to_pylist()):
             if event_id in wanted and batch.column("thumbnail")[row].is_valid:
-                thumbnails[event_id] = batch.column("thumbnail")[row].as_py()
-    return Events(total, listed, _within(PICTURED_BYTES, thumbnails, listed))
+                pictures[event_id] = Pictures(**{name: batch.column(name)[row].as_py() for name in PICTURES})
+    return Events(total, listed, _within(PICTURED_BYTES, pictures, listed))
 
 
-def _within(most_bytes: int, thumbnails: dict[str, bytes], listed: list[Row]) -> dict[str, bytes]:
-    """The pictures of the most severe events, as many as there is room for."""
+def _within(most_bytes: int, pictures: dict[str, Pictures], listed: list[Row]) -> dict[str, Pictures]:
+    """The pictures of the most severe events, as many as there is room for; their thumbnails before all else."""
     kept = {}
-    for event in listed[:PICTURED_EVENTS]:
-        picture = thumbnails.get(event["event_id"])
-        if picture is not None and len(picture) <= most_bytes:
-            kept[event["event_id"]] = picture
-            most_bytes -= len(picture)
+    shown = [event["event_id"] for event in listed[:PICTURED_EVENTS] if event["event_id"] in pictures]
+    for event_id in shown:
+        picture = pictures[event_id]
+        if len(picture.thumbnail) <= most_bytes:
+            kept[event_id] = Pictures(picture.thumbnail, None, None)
+            most_bytes -= len(picture.thumbnail)
+    for event_id in kept:
+        more = pictures[event_id]
+        size = len(more.heat or b"") + len(more.strip or b"")
+        if size <= most_bytes:
+            kept[event_id] = more
+            most_bytes -= size
     return kept
 
 

@@ -17,7 +17,7 @@ from vadray import storage
 from vadray.errors import RequestError
 from vadray.report import delta_log
 from vadray.report.delta_log import FileInfo
-from vadray.report.schemas import PARTITION, TABLES
+from vadray.report.schemas import PARTITION, TABLES, conformed
 
 SWEEPS = "_sweeps"
 Commit = dict[str, Any]  # content of a commit.json
@@ -123,12 +123,14 @@ def iter_table(
         raise RequestError(
             f"`columns`: expected names among {TABLES[table].names} of table {table!r}. Received: {unknown}"
         )
-    names = None if columns is None else [name for name in TABLES[table].names if name in columns]
+    fields = [field for field in TABLES[table] if columns is None or field.name in columns]
+    schema = pa.schema(fields, metadata=TABLES[table].metadata)
     folder = storage.join(report_uri, table, f"{PARTITION}={sweep_id}")
     for file_name in sorted(storage.list_names(folder)):
         if file_name.endswith(".parquet"):
             with storage.open_read(storage.join(folder, file_name)) as handle:
-                yield from pq.ParquetFile(handle).iter_batches(batch_size=batch_rows, columns=names)
+                for batch in pq.ParquetFile(handle).iter_batches(batch_size=batch_rows, columns=schema.names):
+                    yield conformed(batch, schema)
 
 
 def read_table(report_uri: str, table: str, sweep_id: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -17,7 +17,7 @@ def seconds(value: float) -> str:
     """A place in a video: `3.4 s`, `2:05` (minutes), `26:05:09` (hours)."""
     if value < 60:
         return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
+    minutes, rest = divmod(int(value), 60)  # cut off, as clocks are
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 

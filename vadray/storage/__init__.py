@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from vadray.storage import local, s3
-from vadray.storage.uri import Entry, absolute, checked_ending, folder, is_s3, join, name, relative
+from vadray.storage.uri import Entry, absolute, checked_ending, folder, is_s3, join, name, parent, relative
 
 __all__ = [
     "Entry",
@@ -32,6 +32,7 @@ __all__ = [
     "list_objects",
     "name",
     "open_read",
+    "parent",
     "read_bytes",
     "relative",
     "swap_bytes",

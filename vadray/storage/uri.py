@@ -29,6 +29,11 @@ def is_s3(uri: str) -> bool:
     return uri.startswith(S3_PREFIX)
 
 
+def parent(uri: str) -> str:
+    """What an object lies in."""
+    return uri.rpartition("/")[0]
+
+
 def absolute(uri: str) -> str:
     """The one spelling of a URI: an absolute local path or `s3://bucket/key`, without a trailing slash.
 

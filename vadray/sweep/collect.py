@@ -87,7 +87,7 @@ def collect_scores(
     """
     table = pa.Table.from_pylist([{**unit, "bundle": 0} for unit in units], schema=PLAN_SCHEMA)
     rows: dict[str, dict[int, pa.Table]] = {}
-    for scored in score_units(table, [bundle], [shape], options, None, False, maps_folder is not None):
+    for scored in score_units(table, [bundle], [shape], options, None, "none", maps_folder is not None):
         for index in range(scored.num_rows):
             row = scored.slice(index, 1)
             unit_id, number = row["unit_id"][0].as_py(), row["chunk"][0].as_py()

@@ -11,17 +11,19 @@ import ray
 from ray.exceptions import RayTaskError
 
 from vadray import storage
-from vadray.config import CompactOptions
+from vadray.config import CompactOptions, LeaseOptions
 from vadray.errors import RequestError, VadrayError
 from vadray.report import compaction, files, tables
 from vadray.report.files import TableFile
+from vadray.report.html import write_report
+from vadray.report.rewriting import rewrite, without_pictures
 from vadray.sweep.cluster import reason_of
 from vadray.sweep.lease import held, require_conditions
 
 FOLDER = "_compact"  # beside `_sweeps`, for the lease
 FIGURES = (
     *("sweeps", "files_before", "files_after", "bytes_before", "bytes_after"),
-    *("merged", "frames_dropped", "scores_dropped"),
+    *("merged", "frames_dropped", "scores_dropped", "events_dropped", "pictures_dropped"),
 )
 Say = Callable[[str], None]
 
@@ -49,14 +51,15 @@ def compact(options: CompactOptions, say: Say) -> dict[str, Any]:
         wanted = f" {options.sweep_id}" if options.sweep_id else ""
         raise RequestError(f"report {report}: expected a committed sweep{wanted}, found none")
     figures: Counter[str] = Counter(dict.fromkeys(FIGURES, 0))
-    with _alone(report, options, say) as check:
+    with alone(report, options, say) as check:
         for sweep_id, commit in reversed(sweeps):  # oldest first
             figures.update(_compact_sweep(report, sweep_id, commit, options, check, say))
     return {"report": report, **figures}
 
 
 @contextlib.contextmanager
-def _alone(report: str, options: CompactOptions, say: Say) -> Iterator[Callable[[], None]]:
+def alone(report: str, options: LeaseOptions, say: Say) -> Iterator[Callable[[], None]]:
+    """Holds the lease of all that changes a committed sweep; gives a function that raises once it is lost."""
     if options.single_driver:
         yield lambda: None
         return
@@ -90,11 +93,23 @@ def _compact_sweep(
         compaction.carry_out(report, sweep_id, made)
 
     gone = files.dropped(since)
-    for table, days in (("frames", options.frames_days), (files.SCORES, options.scores_days)):
+    kept_days = {
+        "frames": options.frames_days,
+        files.SCORES: options.scores_days,
+        "events": options.events_days,
+    }
+    for table, days in kept_days.items():
         if days is not None and table not in gone and age > timedelta(days=days):
             replace(table, standing.get(table, []), None)
             figures[f"{table}_dropped"] += 1
             say(f"sweep {sweep_id}: dropped {table}, which are kept for {days:g} days")
+    days = options.pictures_days
+    if days is not None and age > timedelta(days=days):
+        figures["pictures_dropped"] += _drop_pictures(
+            report, sweep_id, files.current(commit, since), since, check
+        )
+    if figures["pictures_dropped"] or figures["events_dropped"]:
+        write_report(report, sweep_id)
     standing = files.current(commit, since)
     tasks = {}
     for table, entries in standing.items():
@@ -114,6 +129,27 @@ def _compact_sweep(
     if figures["merged"]:
         say(f"sweep {sweep_id}: {figures['files_before']:,} files are {figures['files_after']:,}")
     return figures
+
+
+def _drop_pictures(
+    report: str,
+    sweep_id: str,
+    standing: dict[str, list[TableFile]],
+    since: list[files.Change],
+    check: Callable[[], None],
+) -> int:
+    """Takes the pictures out of a sweep's events; returns 1 where there were any."""
+    changed = 0
+    for file in standing["events"]:
+        added = rewrite(report, file, without_pictures)
+        if added is not None:
+            check()
+            made = compaction.change_of("events", [file], added, pictures_gone=True)
+            files.record(report, sweep_id, made)
+            since.append(made)
+            compaction.carry_out(report, sweep_id, made)
+            changed = 1
+    return changed
 
 
 @ray.remote(num_cpus=1)

@@ -6,37 +6,52 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow.compute as pc
-import ray
-from ray.exceptions import RayTaskError
 
 from vadray import storage
-from vadray.archive.plan_files import read_part_rows
 from vadray.calibration.calibration import Calibration
 from vadray.config import SweepOptions
 from vadray.errors import ClusterShrunk, RequestError, VadrayError
 from vadray.report import tables
 from vadray.report.html import write_report
 from vadray.sweep import plan_store, scores
-from vadray.sweep.cluster import reason_of
-from vadray.sweep.finalise import PartResult, cameras_of, finalise_part
+from vadray.sweep.finalise import PartResult, cameras_of
+from vadray.sweep.finalising import Basis, freeze, write_tables
 from vadray.sweep.gauges import SweepGauges
 from vadray.sweep.lease import held, require_conditions
-from vadray.sweep.manifest import MANIFEST, read_manifest, write_manifest
+from vadray.sweep.manifest import MANIFEST, write_manifest
+from vadray.sweep.notify import Webhook
 from vadray.sweep.plan_store import FrozenPlan
 from vadray.sweep.progress import Progress
 from vadray.sweep.request import Prepared, committed, plan_rows
 from vadray.sweep.scoring import score_units
+from vadray.sweep.sightings import Log, Sightings
 from vadray.sweep.status import record_scoring
+from vadray.sweep.watch import Say
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Voice:
+    """Whom a sweep tells what.
+
+    Args:
+        say: Tells a person.
+        progress: Tells how far scoring is.
+        webhook: Is told of the commit, of a failure, and of the first severe moment; None tells nobody.
+        log: Takes a message and fields, of single objects.
+    """
+
+    say: Say
+    progress: Progress
+    webhook: Webhook | None = None
+    log: Log = lambda message, **fields: None
 
 
-def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
+def sweep(prepared: Prepared, voice: Voice) -> dict[str, Any]:
     """Runs a sweep to its commit, or tells that it is committed already. Ray must be connected.
 
     Returns:
@@ -47,14 +62,40 @@ def sweep(prepared: Prepared, say: Say, progress: Progress) -> dict[str, Any]:
         HeldElsewhere: Another driver holds the sweep, and `wait` is False; or it took the sweep over.
     """
     if commit := committed(prepared):
-        say(f"sweep {prepared.sweep_id} is committed already: nothing to do")
+        voice.say(f"sweep {prepared.sweep_id} is committed already: nothing to do")
         return {**commit, "already": True}
     attempt = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
-    with _lease(prepared, attempt, say) as check:
+    with _lease(prepared, attempt, voice.say) as check:
         if commit := committed(prepared):
-            say(f"sweep {prepared.sweep_id} was committed by another driver: nothing to do")
+            voice.say(f"sweep {prepared.sweep_id} was committed by another driver: nothing to do")
             return {**commit, "already": True}
-        return {**_drive(prepared, attempt, check, say, progress), "already": False}
+        with _failure_told(prepared, voice):
+            commit = _drive(prepared, attempt, check, voice)
+    if voice.webhook:
+        _tell_of(commit, prepared, voice.webhook)
+    return {**commit, "already": False}
+
+
+@contextlib.contextmanager
+def _failure_told(prepared: Prepared, voice: Voice) -> Iterator[None]:
+    try:
+        yield
+    except (VadrayError, KeyboardInterrupt) as error:
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+        if voice.webhook:
+            voice.webhook.post("failed", f"sweep {prepared.sweep_id} did not end: {what}", error=what)
+        raise
+
+
+def _tell_of(commit: dict[str, Any], prepared: Prepared, webhook: Webhook) -> None:
+    counts = commit["counts"]
+    webhook.post(
+        "committed",
+        f"sweep {prepared.sweep_id}: {counts['events']:,} events in {counts['frames']:,} frames, "
+        f"{counts['quarantined']:,} of {counts['objects']:,} objects quarantined",
+        page=storage.join(prepared.report, f"report-{prepared.sweep_id}.html"),
+        **{name: commit[name] for name in ("committed_at", "counts", "dropped", "health", "wall_s")},
+    )
 
 
 @contextlib.contextmanager
@@ -69,11 +110,9 @@ def _lease(prepared: Prepared, attempt: str, say: Say) -> Iterator[Callable[[], 
         yield lease.check
 
 
-def _drive(
-    prepared: Prepared, attempt: str, check: Callable[[], None], say: Say, progress: Progress
-) -> dict[str, Any]:
+def _drive(prepared: Prepared, attempt: str, check: Callable[[], None], voice: Voice) -> dict[str, Any]:
     """A sweep by the one driver that holds it, which `check` proves before every step that others would see."""
-    begun = time.monotonic()
+    begun, say = time.monotonic(), voice.say
     _record_attempt(prepared, attempt)
     plan = plan_store.load(prepared.folder)
     if plan is None:
@@ -92,14 +131,14 @@ def _drive(
         f"sweep {prepared.sweep_id}: {counts.get('objects', 0):,} objects, {counts.get('units', 0):,} units, "
         f"{counts.get('bytes', 0) / 1e6:,.1f} MB to read"
     )
-    _score(prepared, attempt, plan, say, progress)
+    _score(prepared, attempt, plan, voice)
     check()
     manifest = _manifest(prepared, plan)
+    basis = freeze(prepared, plan, manifest, say)
     say("writing the tables")
-    calibrations = _frozen_calibrations(prepared)
-    results = _finalise(prepared, plan, manifest, calibrations)
+    results = write_tables(prepared, plan, manifest, basis)
     check()
-    commit = _commit(prepared, plan, calibrations, results, time.monotonic() - begun)
+    commit = _commit(prepared, plan, basis, results, time.monotonic() - begun)
     try:
         write_report(prepared.report, prepared.sweep_id)
     except RequestError as error:  # a label that somebody damaged: the night is committed all the same
@@ -114,49 +153,48 @@ def _record_attempt(prepared: Prepared, attempt: str) -> None:
     )
 
 
-def _scores_folder(prepared: Prepared) -> str:
-    return storage.join(prepared.folder, "scores")
-
-
-def _score(prepared: Prepared, attempt: str, plan: FrozenPlan, say: Say, progress: Progress) -> None:
+def _score(prepared: Prepared, attempt: str, plan: FrozenPlan, voice: Voice) -> None:
     options: SweepOptions = prepared.options
     while True:
         try:
-            return _score_rest(prepared, options, attempt, plan, say, progress)
+            return _score_rest(prepared, options, attempt, plan, voice)
         except ClusterShrunk as lost:
-            say(f"{lost}; going on with what is left")
+            voice.say(f"{lost}; going on with what is left")
             options = options.model_copy(update={"actors": lost.actors, "gpus": lost.gpus})
 
 
 def _score_rest(
-    prepared: Prepared, options: SweepOptions, attempt: str, plan: FrozenPlan, say: Say, progress: Progress
+    prepared: Prepared, options: SweepOptions, attempt: str, plan: FrozenPlan, voice: Voice
 ) -> None:
     """Scores what has no scores yet."""
-    folder = _scores_folder(prepared)
+    folder = prepared.scores_folder
     done = scores.complete_units(folder)
     todo = plan.todo(done)
     if done.num_rows:
-        say(f"{done.num_rows:,} units are scored already; {todo.num_rows:,} to go")
+        voice.say(f"{done.num_rows:,} units are scored already; {todo.num_rows:,} to go")
     record_scoring(prepared.folder, attempt, done.num_rows)
     del done  # with a million units it counts
     counts = plan.info["counts"]
     total = counts.get("units", 0)
-    gauges = SweepGauges(prepared.sweep_id, counts.get("planned", 0), total, total - todo.num_rows)
-    with progress.scoring(total, total - todo.num_rows) as tell:
+    names = [storage.name(bundle.uri) for bundle in prepared.bundles]
+    gauges = SweepGauges(prepared.sweep_id, names, counts.get("planned", 0), total, total - todo.num_rows)
+    calibrations = [bundle.calibration for bundle in prepared.bundles]
+    sightings = Sightings(todo, calibrations, voice.webhook, options.notify_p, voice.log)
+    with voice.progress.scoring(total, total - todo.num_rows) as tell:
         for table in score_units(
-            todo, prepared.bundles, prepared.shapes, options, folder, options.thumbnails, say=say
+            todo, prepared.bundles, prepared.shapes, options, folder, options.pictures, say=voice.say
         ):
             for row in table.to_pylist():
-                new = {"units": int(row["last"]), "frames": row["frames"], "unreadable": row["unreadable"]}
-                tell(**new)
-                gauges.tell(**new)
+                tell(row)
+                gauges.tell(row)
+                sightings.look(row)
 
 
 def _manifest(prepared: Prepared, plan: FrozenPlan) -> str:
     """Freezes which score files count, by unit the number of its chunks; returns where that stands."""
     uri = storage.join(prepared.folder, MANIFEST)
     if not storage.exists(uri):
-        planned, complete = plan.planned(), scores.complete_units(_scores_folder(prepared))
+        planned, complete = plan.planned(), scores.complete_units(prepared.scores_folder)
         places = pc.index_in(planned["unit_id"], complete["unit_id"])
         if places.null_count:
             missing = planned["unit_id"].filter(pc.is_null(places))
@@ -168,55 +206,10 @@ def _manifest(prepared: Prepared, plan: FrozenPlan) -> str:
     return uri
 
 
-def _frozen_calibrations(prepared: Prepared) -> list[str]:
-    """The calibrations that this sweep is finalised with, frozen at the first attempt that comes so far."""
-    uri = storage.join(prepared.folder, "calibrations.json")
-    content = json.dumps([bundle.calibration.to_json() for bundle in prepared.bundles]).encode()
-    storage.create_bytes(uri, content)
-    return json.loads(storage.read_bytes(uri))
-
-
-@ray.remote(num_cpus=1)
-def _finalise_part(
-    uri: str,
-    part: int,
-    sweep_id: str,
-    report: str,
-    folder: str,
-    manifest: str,
-    calibrations: list[str],
-) -> PartResult:
-    return finalise_part(
-        read_part_rows(uri),
-        part,
-        sweep_id,
-        report,
-        folder,
-        read_manifest(manifest, part),
-        [Calibration.from_json(c) for c in calibrations],
-    )
-
-
-def _finalise(
-    prepared: Prepared, plan: FrozenPlan, manifest: str, calibrations: list[str]
-) -> list[PartResult]:
-    folder = _scores_folder(prepared)
-    results = [
-        _finalise_part.remote(
-            plan.uri(part), part, prepared.sweep_id, prepared.report, folder, manifest, calibrations
-        )
-        for part in plan.parts
-    ]
-    try:
-        return ray.get(results)
-    except RayTaskError as error:
-        raise VadrayError(f"the tables were not written, {reason_of(error)}") from error
-
-
 def _commit(
     prepared: Prepared,
     plan: FrozenPlan,
-    calibrations: list[str],
+    basis: Basis,
     results: list[PartResult],
     wall_s: float,
 ) -> dict[str, Any]:
@@ -226,8 +219,10 @@ def _commit(
     }
     versions = tables.commit_tables(prepared.report, prepared.sweep_id, infos)
     counts: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
     for result in results:
         counts.update(result.counts)
+        dropped.update(result.dropped)
     commit = {
         "schema_version": 1,
         "sweep_id": prepared.sweep_id,
@@ -243,13 +238,15 @@ def _commit(
                 "doubt": Calibration.from_json(calibration).doubt,  # of what the tables were made with
             }
             for bundle, scoring_digest, calibration in zip(
-                prepared.bundles, prepared.scoring_digests, calibrations, strict=True
+                prepared.bundles, prepared.scoring_digests, basis.calibrations, strict=True
             )
         ],
         "files": [asdict(file) for file in files],
         "tables": versions,
         "counts": dict(counts),
         "left_out": plan.info.get("left_out", {}),
+        "dropped": dict(sorted(dropped.items())),
+        "health": basis.health.by_camera(),
         "cameras": cameras_of(results),
         "wall_s": round(wall_s, 2),
         "decode_s": round(sum(result.decode_s for result in results), 2),

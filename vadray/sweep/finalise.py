@@ -4,7 +4,8 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,14 +15,18 @@ import pyarrow.parquet as pq
 
 from vadray import storage
 from vadray.calibration.calibration import Calibration
+from vadray.calibration.rules import FrameRules
 from vadray.errors import VadrayError
+from vadray.health.conditions import Stretch
 from vadray.report.files import TableFile
 from vadray.report.schemas import TABLES
 from vadray.report.tables import file_path
 from vadray.sweep import scores
+from vadray.sweep.camera_counts import CameraCounts, CameraHour, Counts
 from vadray.sweep.timeline import ObjectTimeline, object_row
 
 ROW_GROUP_ROWS = 65536
+_COLUMNS = ("members", "frames", "moments", "decode_s", "score_s")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,9 @@ class PartResult:
     Args:
         files: In the report.
         counts: Of objects by status, frames, events, units.
-        cameras: By camera `objects`, `frames`, and `captured_until`: when the newest of its objects was captured.
+        cameras: By camera `objects`, `frames`, `events`, and `captured_until`: when the newest of its objects was captured.
+        camera_hours: What the frames of each camera and hour were like.
+        dropped: Events that rules and the cameras' health left out, by which.
         decode_s: Seconds of decoding.
         score_s: Seconds of scoring.
     """
@@ -39,6 +46,8 @@ class PartResult:
     files: list[TableFile]
     counts: dict[str, int]
     cameras: dict[str, dict[str, Any]]
+    camera_hours: dict[CameraHour, Counts]
+    dropped: Counter[str]
     decode_s: float
     score_s: float
 
@@ -51,6 +60,8 @@ def finalise_part(
     scores_folder: str,
     manifest: pa.Table,
     calibrations: list[Calibration],
+    rules: FrameRules,
+    stretches: Mapping[str, Sequence[Stretch]],
 ) -> PartResult:
     """Streams a part's units in plan order into `frames`, `events` and `objects`.
 
@@ -62,7 +73,12 @@ def finalise_part(
         scores_folder: Where score files are.
         manifest: The part's rows of the manifest.
         calibrations: By the plan's `bundle` index.
+        rules: Which frames may be in events.
+        stretches: By object, when its camera was not well.
     """
+    digests = [one.digest for one in calibrations]
+    camera_counts = CameraCounts()
+    dropped: Counter[str] = Counter()
     counts = dict.fromkeys(
         ("objects", "scored", "partial", "quarantined", "unchanged", "skipped", "frames", "events", "units"),
         0,
@@ -73,16 +89,32 @@ def finalise_part(
     with tempfile.TemporaryDirectory(prefix="vadray-part-") as folder:
         writers = {table: _TableWriter(table, schema, folder) for table, schema in TABLES.items()}
 
-        def finish(timeline: ObjectTimeline) -> None:
-            writers["frames"].write(timeline.finish())
-            writers["events"].write_rows(timeline.events)
-            add_object(timeline.object_row(), timeline.captured_at)
+        def write_frames(timeline: ObjectTimeline, rows: pa.Table) -> None:
+            writers["frames"].write(rows)
+            camera_counts.add(
+                rows,
+                timeline.camera,
+                timeline.unit["scoring_digest"],
+                digests[timeline.unit["bundle"]],
+                timeline.stretches,
+            )
 
-        def add_object(row: dict[str, Any], captured_at: datetime | None) -> None:
+        def finish(timeline: ObjectTimeline) -> None:
+            write_frames(timeline, timeline.finish())
+            writers["events"].write_rows(timeline.events)
+            dropped.update(timeline.dropped)
+            add_object(timeline.object_row(), timeline.captured_at, len(timeline.events))
+
+        def add_object(row: dict[str, Any], captured_at: datetime | None, events: int = 0) -> None:
             counts["objects"] += 1
             counts[row["status"]] += 1
             if row["status"] != "skipped":
-                own = {"objects": 1, "frames": row["frames_scored"], "captured_until": captured_at}
+                own = {
+                    "objects": 1,
+                    "frames": row["frames_scored"],
+                    "events": events,
+                    "captured_until": captured_at,
+                }
                 cameras[row["camera"]] = _joined(cameras.get(row["camera"]), own)
             writers["objects"].write_rows([row])
 
@@ -94,21 +126,29 @@ def finalise_part(
             counts["units"] += 1
             if unit["unit_index"] == 0:
                 timelines = [
-                    ObjectTimeline(unit, member, calibrations[unit["bundle"]]) for member in unit["members"]
+                    ObjectTimeline(
+                        unit,
+                        member,
+                        calibrations[unit["bundle"]],
+                        rules,
+                        stretches.get(member["object_uri"], ()),
+                    )
+                    for member in unit["members"]
                 ]
             for name in scores.file_names(unit["unit_id"], chunks[unit["unit_id"]]):
-                row = scores.load(storage.join(scores_folder, name))
+                row = scores.load(storage.join(scores_folder, name), _COLUMNS)
                 for second in seconds:
                     seconds[second] += row[second][0].as_py()
                 for timeline, pieces in zip(timelines, _by_member(row, len(timelines)), strict=True):
-                    writers["frames"].write(timeline.push(*pieces))
+                    write_frames(timeline, timeline.push(*pieces))
             if unit["unit_index"] == unit["unit_count"] - 1:
                 for timeline in timelines:
                     finish(timeline)
         files = [writer.publish(report, sweep_id, part) for writer in writers.values()]
     rows = {file.table: file.rows for file in files}
     counts |= {"frames": rows["frames"], "events": rows["events"]}
-    return PartResult(files, counts, cameras, **seconds)
+    camera_counts.flush()
+    return PartResult(files, counts, cameras, camera_counts.counts, dropped, **seconds)
 
 
 def cameras_of(results: Iterable[PartResult]) -> dict[str, dict[str, Any]]:
@@ -129,25 +169,25 @@ def _joined(one: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]
         return other
     times = [part["captured_until"] for part in (one, other) if part["captured_until"]]
     return {
-        **{name: one[name] + other[name] for name in ("objects", "frames")},
+        **{name: one[name] + other[name] for name in ("objects", "frames", "events")},
         "captured_until": max(times, default=None),
     }
 
 
 def _by_member(
     row: pa.Table, members: int
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[tuple[int, bytes]]]]:
-    """A score row taken apart by member: its info, its frames, its pictures."""
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]]:
+    """A score row taken apart by member: its info, its frames, its moments."""
     frames = scores.frames_of(row)
     infos = row["members"][0].as_py()
-    pictures = row["thumbnails"][0].as_py()
+    moments = row["moments"][0].as_py()
     for member in range(members):
         if members == 1:
-            yield infos[0], frames, [(p["frame"], p["jpeg"]) for p in pictures]
+            yield infos[0], frames, moments
             continue
         mine = frames["member"] == member
         first = int(mine.argmax()) if mine.any() else 0
-        own = [(p["frame"] - first, p["jpeg"]) for p in pictures if mine[p["frame"]]]
+        own = [{**one, "frame": one["frame"] - first} for one in moments if mine[one["frame"]]]
         yield infos[member], {name: values[mine] for name, values in frames.items()}, own
 
 

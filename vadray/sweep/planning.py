@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -19,13 +19,15 @@ from vadray.errors import RequestError, UnreadableMedia
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.probe import boundaries
 from vadray.media.request import Source
+from vadray.report.forgotten import digest_of
 from vadray.sweep.units import FrameShape, listed_version
 
 PROBES_PER_TASK = 32
 BYTES_PER_TASK = 4 * 2**30
 TASKS_AHEAD = 16
 LAST, LATE_DAYS = "last", 7
-DEALT_WITH = "captured before what earlier sweeps have dealt with"  # a reason to leave an object out
+FORGOTTEN = "to be forgotten"  # reasons to leave an object out
+DEALT_WITH = "captured before what earlier sweeps have dealt with"
 
 # (bundle index, object) → whether an earlier sweep has dealt with this version of it
 Earlier = Callable[[int, ArchiveObject], bool]
@@ -56,6 +58,7 @@ def plan_archive(
     skipped: Counter[str] | None = None,
     newest: Mapping[str, datetime] | None = None,
     late_days: float | None = None,
+    forgot: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """Rows of the plan without `part`, in plan order, streamed.
 
@@ -71,6 +74,7 @@ def plan_archive(
         skipped: Counts, by reason, of files that were left out.
         newest: With `since=last`, by camera when the newest object was captured that was dealt with.
         late_days: Of `options.since`.
+        forgot: Digests of names that the report is to forget.
 
     Raises:
         RequestError: The archive cannot be listed.
@@ -91,6 +95,8 @@ def plan_archive(
     )
     if options.since == LAST:
         found = _after(found, newest or {}, late, skipped)
+    if forgot:
+        found = _remembered(found, forgot, skipped)
     bundles = [
         BundlePlan(digest, shape.chunk_frames, shape.lead_frames)
         for digest, shape in zip(digests, shapes, strict=True)
@@ -111,12 +117,23 @@ def require_objects(
     for row in rows:
         nothing = False
         yield row
-    if nothing and not skipped[OUTSIDE] and not skipped[DEALT_WITH]:
+    if nothing and not any(skipped[reason] for reason in (OUTSIDE, DEALT_WITH, FORGOTTEN)):
         left_out = ", ".join(f"{count} × {reason}" for reason, count in sorted(skipped.items())) or "nothing"
         argument = "cameras" if skipped[ANOTHER_CAMERA] else "archive"
         raise RequestError(
             f"{argument}: expected something to score in {storage.absolute(options.archive)}, found none; left out: {left_out}"
         )
+
+
+def _remembered(
+    found: Iterator[ArchiveObject], forgot: Collection[str], skipped: Counter[str]
+) -> Iterator[ArchiveObject]:
+    """Leaves out what is to be forgotten."""
+    for item in found:
+        if digest_of(item.uri) in forgot:
+            skipped[FORGOTTEN] += 1
+        else:
+            yield item
 
 
 def _after(

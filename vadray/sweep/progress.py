@@ -1,8 +1,11 @@
-"""Progress of scoring: a bar on a terminal, a status line now and then in a log. Both on stderr."""
+"""Progress of scoring: a bar on a terminal, a status line a minute in a log. Both on stderr."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -10,7 +13,48 @@ from rich.progress import Progress as Bar
 
 LINE_EVERY_S = 60.0
 
-Tell = Callable[..., None]
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass
+class Standing:
+    """How far scoring is.
+
+    Args:
+        units: In all.
+        before: Done by earlier attempts.
+        done: Of all.
+        frames: Scored by this attempt.
+        unreadable: Objects.
+        seconds: Since scoring began.
+    """
+
+    units: int
+    before: int
+    done: int
+    frames: int = 0
+    unreadable: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return self.frames / max(self.seconds, 1e-9)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left at the rate of this attempt."""
+        new = self.done - self.before
+        return self.seconds / new * (self.units - self.done) if new else None
+
+    def in_words(self) -> str:
+        share = f", {self.done / self.units:.0%}" if self.units else ""
+        left = self.left_s
+        soon = f", {timedelta(seconds=round(left))} left" if left else ""
+        return (
+            f"scored {self.done:,} of {self.units:,} units{share}, {self.frames:,} frames at {self.rate:,.0f} frames/s, "
+            f"{self.unreadable} unreadable{soon}"
+        )
 
 
 class Progress:
@@ -25,7 +69,7 @@ class Progress:
 
     @contextmanager
     def scoring(self, units: int, done: int) -> Iterator[Tell]:
-        """Gives a function that takes what was done since its last call: units, frames, unreadable."""
+        """Gives a function that takes what came of each chunk, rows of `stages.summary`."""
         bar = Bar(
             TextColumn("scoring"),
             BarColumn(),
@@ -36,30 +80,22 @@ class Progress:
             disable=not self._console.is_terminal,
         )
         begun = last = time.monotonic()
-        total = units
-        state = {"units": done, "frames": 0, "bad": 0}
+        standing = Standing(units, done, done)
         with bar:
             task = bar.add_task("scoring", total=units, completed=done, rate=0.0, bad=0)
 
-            def tell(units: int, frames: int, unreadable: int) -> None:
+            def tell(chunk: Mapping[str, Any]) -> None:
                 nonlocal last
-                state["units"] += units
-                state["frames"] += frames
-                state["bad"] += unreadable
+                standing.done += int(chunk["last"])
+                standing.frames += chunk["frames"]
+                standing.unreadable += len(chunk["errors"])
                 now = time.monotonic()
-                rate = state["frames"] / max(now - begun, 1e-9)
-                bar.update(task, completed=state["units"], rate=rate, bad=state["bad"])
+                standing.seconds = now - begun
+                bar.update(task, completed=standing.done, rate=standing.rate, bad=standing.unreadable)
                 if bar.disable and now - last >= LINE_EVERY_S:
                     last = now
-                    self._console.print(self._line(state, total, rate))
+                    self._console.print(standing.in_words(), markup=False)
 
             yield tell
-        rate = state["frames"] / max(time.monotonic() - begun, 1e-9)
-        self._console.print(self._line(state, units, rate))
-
-    @staticmethod
-    def _line(state: dict[str, int], units: int, rate: float) -> str:
-        return (
-            f"scored {state['units']:,} of {units:,} units, {state['frames']:,} frames at {rate:,.0f} frames/s, "
-            f"{state['bad']} unreadable"
-        )
+        standing.seconds = time.monotonic() - begun
+        self._console.print(standing.in_words(), markup=False)

@@ -15,9 +15,26 @@ from vadray.bundle import Bundle, open_bundle
 from vadray.config import SweepOptions
 from vadray.errors import RequestError
 from vadray.report import tables
+from vadray.report.forgotten import digest_of, forgotten
 from vadray.sweep import plan_store, planning
 from vadray.sweep.earlier import Earlier, captured_until
+from vadray.sweep.rules import read_rules
 from vadray.sweep.units import FrameShape, frame_shape
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A committed sweep whose objects another one is to score.
+
+    Args:
+        report: Its report.
+        sweep_id: The sweep.
+        share: Of its objects, chosen by their names.
+    """
+
+    report: str
+    sweep_id: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,8 @@ class Prepared:
         sweep_id: Given, or derived from archive, date and bundles.
         report: Root of the report.
         folder: `REPORT/_sweeps/<sweep_id>`.
+        rules: Of `sweep.rules.read_rules`.
+        mirror: Whose objects are swept again; None for those that are new.
     """
 
     options: SweepOptions
@@ -39,6 +58,13 @@ class Prepared:
     sweep_id: str
     report: str
     folder: str
+    rules: dict[str, Any]
+    mirror: "Mirror | None" = None
+
+    @property
+    def scores_folder(self) -> str:
+        """Where score files of the sweep are."""
+        return storage.join(self.folder, "scores")
 
     @property
     def scoring_digests(self) -> list[str]:
@@ -71,8 +97,12 @@ class Prepared:
         }
 
 
-def prepare(options: SweepOptions) -> Prepared:
+def prepare(options: SweepOptions, mirror: Mirror | None = None) -> Prepared:
     """Checks a sweep's request without Ray and without writing anything.
+
+    Args:
+        options: The command's options.
+        mirror: Whose objects are to be scored.
 
     Raises:
         RequestError: A bundle, the report's path or the sweep's name is wrong.
@@ -102,7 +132,8 @@ def prepare(options: SweepOptions) -> Prepared:
     report = storage.folder(options.out, "out")
     tables.check_names(report, sweep_id)
     shapes = [frame_shape(bundle, options.unit_frames, options.clip_fps) for bundle in bundles]
-    return Prepared(options, bundles, shapes, sweep_id, report, tables.sweep_folder(report, sweep_id))
+    folder = tables.sweep_folder(report, sweep_id)
+    return Prepared(options, bundles, shapes, sweep_id, report, folder, read_rules(options.rules), mirror)
 
 
 def plan_rows(prepared: Prepared, skipped: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -114,8 +145,15 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]) -> Iterator[dict[str, A
     digests = prepared.scoring_digests
     strides = [bundle.stride for bundle in prepared.bundles]
     options = prepared.options
-    earlier = None if options.all else Earlier(prepared.report, digests, options.retry_quarantined)
-    newest = captured_until(commit for _, commit in tables.committed_sweeps(prepared.report))
+    earlier: planning.Earlier | None
+    if prepared.mirror is not None:
+        wanted, report = mirrored(prepared.mirror), prepared.mirror.report
+        earlier = lambda bundle, found: found.uri not in wanted  # noqa: E731
+    else:
+        report = prepared.report
+        earlier = None if options.all else Earlier(report, digests, options.retry_quarantined)
+    commits = (commit for name, commit in tables.committed_sweeps(report) if name != prepared.sweep_id)
+    newest = captured_until(commits)
     rows = planning.plan_archive(
         options,
         options,
@@ -127,8 +165,25 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]) -> Iterator[dict[str, A
         skipped,
         newest,
         options.late_days,
+        forgotten(prepared.report),
     )
     return planning.require_objects(rows, options, skipped)
+
+
+def mirrored(mirror: Mirror) -> set[str]:
+    """Objects that the mirrored sweep has scored, as many as are wanted."""
+    columns = ["object_uri", "status"]
+    rows = (
+        row
+        for batch in tables.iter_table(mirror.report, "objects", mirror.sweep_id, columns)
+        for row in batch.to_pylist()
+    )
+    return {
+        row["object_uri"]
+        for row in rows
+        if row["status"] in ("scored", "partial")
+        and int(digest_of(row["object_uri"])[:8], 16) < mirror.share * 2**32
+    }
 
 
 def committed(prepared: Prepared) -> dict[str, Any] | None:

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vadray.errors import VadrayError
-from vadray.media.thumbnail import thumbnail
 from vadray.sweep.blocks import BLOCK_FRAMES, bytes_of_results, free_device_bytes, large_block
 from vadray.sweep.localise import localise
 
 if TYPE_CHECKING:
     from vadray.detectors.base import Detector
-
-MOMENT_FRAMES = 64  # at most one thumbnail in so many frames of video
-THUMBNAILS_PER_CHUNK = 8
 
 
 class Scorer:
@@ -39,7 +35,7 @@ class Scorer:
     ):
         self.cell = detector.cell
         self.context = detector.context
-        self._channels = detector.channels
+        self.channels = detector.channels  # of the picture; flow comes behind them
         self.is_video = detector.kind == "video"
         self._detector, self._compile = detector, compile_for_device or detector.always_compiled
         self._device = threading.Lock()
@@ -126,26 +122,6 @@ class Scorer:
                 if not self._functions:
                     self._functions[smaller] = self._function(smaller)
                 return None
-
-    def thumbnails(self, frames: np.ndarray, score: np.ndarray, boxes: np.ndarray) -> list[tuple[int, bytes]]:
-        """Pictures of the highest-scoring moments: pairs of an index into `frames` and a JPEG.
-
-        A moment is the highest of `MOMENT_FRAMES` consecutive frames of a video, or one image.
-
-        Args:
-            frames: uint8 `[n, height, width, input_channels]`, the scored frames.
-            score: float32 `[n]`.
-            boxes: int32 `[n, 4]` of (row, column, rows, columns), in cells.
-        """
-        step = MOMENT_FRAMES if self.is_video else 1
-        peaks = [start + int(score[start : start + step].argmax()) for start in range(0, len(score), step)]
-        peaks.sort(key=lambda index: (-score[index], index))
-        pictures = []
-        for index in sorted(peaks[:THUMBNAILS_PER_CHUNK]):
-            row, column, rows, columns = (int(value) * self.cell for value in boxes[index])
-            picture = frames[index, ..., : self._channels]
-            pictures.append((index, thumbnail(picture, (column, row, columns, rows))))
-        return pictures
 
 
 def to_picture_pixels(cells: np.ndarray, cell: int, detector_size: int, picture_size: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ is marked in its name, so that a listing of names tells which units are complete
 
 import io
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -44,7 +45,10 @@ FRAME = pa.struct(
         ("motion", pa.float32()),
     ]
 )
-THUMBNAIL = pa.struct([("frame", pa.int32()), ("jpeg", pa.binary())])
+MOMENT = pa.struct(
+    [("frame", pa.int32()), ("jpeg", pa.binary()), ("heat", pa.binary()), ("strip", pa.binary())]
+)
+VIEW = pa.struct([("frame", pa.int32()), ("jpeg", pa.binary())])
 SCORES = pa.schema(
     [
         ("unit_id", pa.string()),
@@ -52,7 +56,8 @@ SCORES = pa.schema(
         ("last", pa.bool_()),
         ("members", pa.list_(MEMBER)),
         ("frames", pa.list_(FRAME)),
-        ("thumbnails", pa.list_(THUMBNAIL)),  # `frame` indexes `frames`
+        ("moments", pa.list_(MOMENT)),  # `frame` indexes `frames`
+        ("views", pa.list_(VIEW)),
         ("decode_s", pa.float64()),
         ("score_s", pa.float64()),
     ]
@@ -68,7 +73,8 @@ def scores_row(
     last: bool,
     members: list[dict[str, Any]],
     frames: dict[str, Any],
-    thumbnails: list[tuple[int, bytes]],
+    moments: list[dict[str, Any]],
+    views: list[dict[str, Any]],
     decode_s: float,
     score_s: float,
 ) -> pa.Table:
@@ -80,7 +86,8 @@ def scores_row(
         last: Whether the unit ends with it.
         members: A dict of `MEMBER`'s fields for each member of the unit.
         frames: An array `[n]` for each of `FRAME`'s fields, in the order of frames.
-        thumbnails: Pairs of a frame's index and its JPEG.
+        moments: A dict of `MOMENT`'s fields for each picture of an unusual moment.
+        views: A dict of `VIEW`'s fields for each picture of what the camera looks at.
         decode_s: Seconds spent waiting for decoded frames.
         score_s: Seconds spent scoring.
     """
@@ -94,7 +101,8 @@ def scores_row(
             pa.array([last]),
             pa.array([members], pa.list_(MEMBER)),
             pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), values),
-            pa.array([[{"frame": f, "jpeg": j} for f, j in thumbnails]], pa.list_(THUMBNAIL)),
+            pa.array([moments], pa.list_(MOMENT)),
+            pa.array([views], pa.list_(VIEW)),
             pa.array([decode_s]),
             pa.array([score_s]),
         ],
@@ -108,21 +116,31 @@ def file_name(unit_id: str, chunk: int, last: bool) -> str:
 
 def save(table: pa.Table, folder: str) -> None:
     """Writes one row create-only: of two attempts at the same chunk the first one stands."""
+    name = file_name(table["unit_id"][0].as_py(), table["chunk"][0].as_py(), table["last"][0].as_py())
+    storage.create_bytes(storage.join(folder, name), to_bytes(table))
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """A score file's content."""
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
-    name = file_name(table["unit_id"][0].as_py(), table["chunk"][0].as_py(), table["last"][0].as_py())
-    storage.create_bytes(storage.join(folder, name), sink.getvalue())
+    return sink.getvalue()
 
 
-def load(uri: str) -> pa.Table:
+def load(uri: str, columns: Sequence[str] | None = None) -> pa.Table:
     """One row of `SCORES`.
+
+    Args:
+        uri: Of a score file.
+        columns: Names of columns to read; all by default.
 
     Raises:
         DamagedSweep: It is not what `save` wrote.
     """
     content = io.BytesIO(storage.read_bytes(uri))
     with undamaged(uri, "a unit's scores", "without it the same command scores the unit again"):
-        return pq.read_table(content).cast(SCORES)
+        schema = SCORES if columns is None else pa.schema([SCORES.field(name) for name in columns])
+        return pq.read_table(content, columns=schema.names).cast(schema)
 
 
 def complete_units(folder: str) -> pa.Table:

@@ -15,6 +15,7 @@ from vadray.bundle import Bundle
 from vadray.config import ClusterOptions
 from vadray.errors import VadrayError
 from vadray.sweep.cluster import ACTOR_CPUS, Pools, pools, reason_of
+from vadray.sweep.moments import Pictures
 from vadray.sweep.stages import (
     DecodeAndScoreStage,
     DecodeStage,
@@ -38,7 +39,7 @@ def settings_for(
     shapes: list[FrameShape],
     options: ClusterOptions,
     scores_folder: str | None,
-    thumbnails: bool,
+    pictures: Pictures,
     threads: int = 0,
     gpu: bool = False,
     error_maps: bool = False,
@@ -48,7 +49,7 @@ def settings_for(
         bundles=tuple(bundle.uri for bundle in bundles),
         shapes=tuple(shapes),
         scores_folder=scores_folder,
-        thumbnails=thumbnails,
+        pictures=pictures,
         decode_timeout_s=options.decode_timeout_s,
         decode_memory_mib=options.decode_memory_mib,
         threads=threads,
@@ -66,7 +67,7 @@ def score_units(
     shapes: list[FrameShape],
     options: ClusterOptions,
     scores_folder: str | None,
-    thumbnails: bool,
+    pictures: Pictures,
     error_maps: bool = False,
     say: Say = lambda text: None,
 ) -> Iterator[pa.Table]:
@@ -78,7 +79,7 @@ def score_units(
         shapes: Frames that each bundle wants.
         options: Sizes of the pools, limits of decoding.
         scores_folder: Where score files go. With None whole rows of scores come back.
-        thumbnails: Keep pictures of the highest-scoring moments.
+        pictures: Of the highest-scoring moments, and of each camera's view.
         error_maps: Error maps come back with the rows (`stages.error_maps_of`); only without `scores_folder`.
         say: Tells a person what is waited for.
 
@@ -96,7 +97,7 @@ def score_units(
     size = pools(options)
     size = replace(size, decode=min(size.decode, units.num_rows))
     settings = settings_for(
-        bundles, shapes, options, scores_folder, thumbnails, size.threads, size.gpu, error_maps
+        bundles, shapes, options, scores_folder, pictures, size.threads, size.gpu, error_maps
     )
     scored = _stages(_dataset(units, max(size.decode, size.most_decode or 0)), settings, size)
     try:
@@ -148,7 +149,7 @@ def decode_to_store(
     table = pa.Table.from_pylist([{**unit, "bundle": 0} for unit in units], schema=PLAN_SCHEMA)
     # no scorer beside them
     actors = min(pools(options.model_copy(update={"gpus": 0, "fuse": True})).decode, len(units))
-    settings = settings_for([], [shape], options, None, False)
+    settings = settings_for([], [shape], options, None, "none")
     dataset = _dataset(table, actors).map_batches(
         DecodeStage,
         fn_constructor_args=(settings,),

@@ -17,14 +17,36 @@ import numpy as np
 import pyarrow as pa
 
 from vadray.bundle import Precision, open_bundle
+from vadray.calibration.smoothing import smooth
 from vadray.media.request import DecodedChunk, MemberInfo
 from vadray.sweep import scores
+from vadray.sweep.moments import Pictures, moments, views
 from vadray.sweep.scorer import Scorer, configure_device, timed_score, to_picture_pixels
 from vadray.sweep.units import FrameShape, UnitDecoder, empty_chunk
 
 if TYPE_CHECKING:
     from vadray.sweep.tries import Tries
 
+SHOWN_SCORES = 32  # of a chunk, spread over it
+SUMMARY = pa.schema(
+    [
+        ("unit_id", pa.string()),
+        ("bundle", pa.int32()),
+        ("last", pa.bool_()),
+        ("frames", pa.int64()),
+        (
+            "errors",
+            pa.list_(pa.struct([("member", pa.int32()), ("reason", pa.string())])),
+        ),  # unreadable members
+        ("decode_s", pa.float64()),
+        ("score_s", pa.float64()),
+        (
+            "peak",
+            pa.struct([("score", pa.float64()), ("time_s", pa.float64()), ("member", pa.int32())]),
+        ),  # smoothed
+        ("scores", pa.list_(pa.float32())),  # some
+    ]
+)
 BEHIND_ALL = 99_999  # number of a chunk that follows all others
 
 
@@ -36,7 +58,7 @@ class StageSettings:
         bundles: URIs, by the plan's `bundle` index.
         shapes: What each bundle wants of the decoder.
         scores_folder: Where score files go; None passes whole score rows on instead.
-        thumbnails: Keep pictures of the highest-scoring moments.
+        pictures: Of the highest-scoring moments, and of each camera's view.
         decode_timeout_s: Longest wait for the next frames of one file.
         decode_memory_mib: Address space of a decoding process.
         threads: CPU threads of a scorer, 0 for TensorFlow's choice.
@@ -51,7 +73,7 @@ class StageSettings:
     bundles: tuple[str, ...]
     shapes: tuple[FrameShape, ...]
     scores_folder: str | None
-    thumbnails: bool
+    pictures: Pictures
     decode_timeout_s: float
     decode_memory_mib: int
     threads: int
@@ -153,6 +175,8 @@ class Scoring:
     def __init__(self, settings: StageSettings):
         self._settings = settings
         self._scorers: dict[int, Scorer] = {}
+        self._least: dict[int, float] = {}  # scores below are of no event
+        self._smooth_s: dict[int, float] = {}
         self._loading = threading.Lock()
 
     def _scorer(self, bundle: int) -> Scorer:
@@ -161,6 +185,9 @@ class Scoring:
                 configure_device(self._settings.threads)
                 opened = open_bundle(self._settings.bundles[bundle])
                 detector = opened.load_detector(self._settings.precision)
+                if self._settings.scores_folder is not None:  # a sweep's, whose bundles are calibrated
+                    self._least[bundle] = opened.calibration.least_release
+                    self._smooth_s[bundle] = opened.calibration.rules.smooth_s
                 many = self._settings.shapes[bundle].chunk_frames if opened.kind == "video" else 0
                 self._scorers[bundle] = Scorer(detector, self._settings.gpu, many, self._settings.per_gpu)
             return self._scorers[bundle]
@@ -172,13 +199,14 @@ class Scoring:
             unit_id,
             chunk,
             decode_s,
-            self._settings.thumbnails,
+            self._settings.pictures,
+            self._least.get(bundle, -np.inf),
             self._settings.error_maps,
         )
         if self._settings.scores_folder is None:
             return table
         scores.save(table, self._settings.scores_folder)
-        return summary(table)
+        return summary(table, bundle, self._smooth_s.get(bundle, 0.0))
 
 
 def score_chunk(
@@ -187,7 +215,8 @@ def score_chunk(
     unit_id: str,
     chunk: DecodedChunk,
     decode_s: float,
-    thumbnails: bool,
+    pictures: Pictures,
+    least_pictured: float = -np.inf,
     error_maps: bool = False,
 ) -> pa.Table:
     """One row of unit scores from one decoded chunk; with `error_maps` also their columns, see `error_maps_of`."""
@@ -218,11 +247,32 @@ def score_chunk(
         "sharpness": chunk.sharpness,
         "motion": chunk.motion,
     }
-    pictures = scorer.thumbnails(chunk.frames[chunk.lead :], result["score"], boxes) if thumbnails else []
+    scored = chunk.frames[chunk.lead :, ..., : scorer.channels]
+    unusual = moments(
+        scored,
+        chunk.time_s,
+        result["score"],
+        result["error_map"],
+        boxes[:, [1, 0, 3, 2]] * scorer.cell,
+        scorer.is_video,
+        least_pictured,
+        pictures,
+    )
+    looks_at = views(scored, chunk.time_s) if scorer.is_video and pictures != "none" else []
     members = [dataclasses.asdict(member) for member in chunk.members]
     for member in members:
         del member["frames"]  # counted from the scores at finalise
-    row = scores.scores_row(unit_id, chunk.chunk, chunk.last, members, frames, pictures, decode_s, score_s)
+    row = scores.scores_row(
+        unit_id,
+        chunk.chunk,
+        chunk.last,
+        members,
+        frames,
+        [dataclasses.asdict(moment) for moment in unusual],
+        [{"frame": frame, "jpeg": jpeg} for frame, jpeg in looks_at],
+        decode_s,
+        score_s,
+    )
     return with_error_maps(row, result["error_map"]) if error_maps else row
 
 
@@ -238,19 +288,47 @@ def error_maps_of(row: pa.Table) -> np.ndarray:
     return np.frombuffer(buffer, np.float32).reshape(row["error_maps_shape"][0].as_py())
 
 
-def summary(table: pa.Table) -> pa.Table:
-    """What the driver wants to know of a score row: small, so that it may travel."""
-    members = table["members"][0].as_py()
-    return pa.table(
-        {
-            "unit_id": table["unit_id"],
-            "last": table["last"],
-            "frames": pa.array([len(table["frames"][0])], pa.int64()),
-            "unreadable": pa.array([sum(m["status"] == "quarantined" for m in members)], pa.int64()),
-            "decode_s": table["decode_s"],
-            "score_s": table["score_s"],
+def summary(table: pa.Table, bundle: int, smooth_s: float) -> pa.Table:
+    """What the driver wants to know of a score row: small, so that it may travel.
+
+    Args:
+        table: Of one row.
+        bundle: Its index.
+        smooth_s: Over how many seconds scores are averaged before they are judged.
+
+    Returns:
+        One row of `SUMMARY`.
+    """
+    frames = scores.frames_of(table)
+    errors = [
+        {"member": place, "reason": member["error_type"] or ""}
+        for place, member in enumerate(table["members"][0].as_py())
+        if member["status"] == "quarantined"
+    ]
+    count = len(frames["score"])
+    peak = None
+    if count:
+        # images have no time, and nothing is averaged over them
+        smoothed = smooth(frames["time_s"], frames["score"], smooth_s)
+        at = int(smoothed.argmax())
+        peak = {
+            "score": smoothed[at],
+            "time_s": frames["time_s"][at],
+            "member": frames["member"][at],
         }
-    )
+    shown = np.linspace(0, count - 1, min(count, SHOWN_SCORES)).round().astype(int)
+    row = {
+        "unit_id": table["unit_id"][0].as_py(),
+        "bundle": bundle,
+        "last": table["last"][0].as_py(),
+        "frames": count,
+        "errors": errors,
+        "decode_s": table["decode_s"][0].as_py(),
+        "score_s": table["score_s"][0].as_py(),
+        "peak": peak,
+        "scores": frames["score"][shown].tolist(),
+    }
+    return pa.Table.from_pylist([row], SUMMARY)
 
 
 def pack_units(units: pa.Table) -> pa.Table:

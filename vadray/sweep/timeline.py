@@ -1,14 +1,19 @@
 """One object's scores over time, streamed into rows of `frames` and `events` and its row of `objects`."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 
 from vadray.calibration.calibration import Calibration
 from vadray.calibration.events import runs
+from vadray.calibration.rules import NO_RULE, DroppedEvents, FrameRules, Scene, shares
+from vadray.health.conditions import Stretch
 from vadray.report.schemas import FRAMES
 
 _KEPT = (
@@ -23,7 +28,11 @@ _KEPT = (
     "brightness",
     "sharpness",
     "motion",
+    "rule",  # its number, of `FrameRules`
+    "dropped",
 )
+_OUT_OF_EVENTS = np.finfo(np.float64).min  # the smoothed score of a frame that no event may have
+_MINUTES_OF_A_DAY = 24 * 60
 
 
 class ObjectTimeline:
@@ -33,20 +42,33 @@ class ObjectTimeline:
         unit: The plan row that the object comes from.
         member: Its entry in `unit["members"]`.
         calibration: Of the bundle that scored it.
+        rules: Which frames may be in events.
+        stretches: Of this object, in which its camera saw nothing: no frame of them is in an event.
     """
 
-    def __init__(self, unit: dict[str, Any], member: dict[str, Any], calibration: Calibration):
-        self._unit, self._member = unit, member
+    def __init__(
+        self,
+        unit: dict[str, Any],
+        member: dict[str, Any],
+        calibration: Calibration,
+        rules: FrameRules,
+        stretches: Sequence[Stretch] = (),
+    ):
+        self.unit, self._member = unit, member
+        self._rules, self.stretches = rules, stretches
         self._calibration = calibration
-        self._camera: str = member["camera"] or ""
-        self._own = calibration.for_camera(self._camera)
+        self.camera: str = member["camera"] or ""
+        self._own = calibration.for_camera(self.camera)
         self._is_image = unit["kind"] == "image"
         self._smoother = calibration.smoother()
-        self._builder = calibration.event_builder(self._camera)
+        self._builder = calibration.event_builder(self.camera)
+        asks = bool(rules.rules or stretches or not rules.keep_others)
+        self._unruled = calibration.event_builder(self.camera) if asks else None  # to know what was dropped
+        self._dropped = DroppedEvents()
         self._pending: dict[str, np.ndarray] = {}
         self._smoothed = np.zeros(0)
         self._decided = 0  # frames already given out
-        self._pictures: list[tuple[int, bytes]] = []
+        self._moments: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
         self._first_s = self._last_s = 0.0
         self._anomalous = 0
@@ -56,18 +78,23 @@ class ObjectTimeline:
         self.events: list[dict[str, Any]] = []
 
     @property
+    def dropped(self) -> Counter[str]:
+        """Events that would have been, by what dropped them; complete once finished."""
+        return self._dropped.counts
+
+    @property
     def captured_at(self) -> datetime | None:
         return self._member["captured_at"]
 
     def push(
-        self, info: dict[str, Any], frames: dict[str, np.ndarray], pictures: list[tuple[int, bytes]]
+        self, info: dict[str, Any], frames: dict[str, np.ndarray], moments: list[dict[str, Any]]
     ) -> pa.Table:
         """Takes the next scores.
 
         Args:
             info: The member's entry in the score row.
             frames: Arrays `[n]` of `scores.FRAME`'s fields, this member's frames only.
-            pictures: Index into `frames` and JPEG.
+            moments: Of `scores.MOMENT`, whose `frame` indexes `frames`.
 
         Returns:
             Rows of `frames` that became decided.
@@ -81,25 +108,66 @@ class ObjectTimeline:
             self._max_score = float(frames["score"][0])
         self._last_s = float(frames["time_s"][-1])
         self._max_score = max(self._max_score, float(frames["score"].max()))
-        self._pictures += [(self._frames + index, jpeg) for index, jpeg in pictures]
+        self._moments += [{**moment, "frame": self._frames + moment["frame"]} for moment in moments]
         self._frames += count
+        decided, reasons = self._ask_rules(info, frames)
+        frames = {**frames, "rule": decided, "dropped": reasons != ""}
         for name in _KEPT:
             before = self._pending.get(name)
             self._pending[name] = frames[name] if before is None else np.concatenate([before, frames[name]])
         smoothed = self._smoother.push(frames["time_s"], frames["score"])
-        return self._decide(smoothed, self._builder.push(self._new_times(smoothed), smoothed))
+        return self._decide(smoothed, self._build(smoothed, reasons))
 
     def finish(self) -> pa.Table:
         """The rows of `frames` that are left. `events` and `object_row` are complete afterwards."""
         smoothed = self._smoother.finish()
-        flags = self._builder.push(self._new_times(smoothed), smoothed)
-        rows = self._decide(smoothed, np.concatenate([flags, self._builder.finish()]))
+        flags = self._build(smoothed, np.zeros(0, object))
+        last = self._builder.finish()
+        if self._unruled is not None:
+            self._dropped.push(self._unruled.finish(), last, np.zeros(0, object))
+            self._dropped.finish()
+        rows = self._decide(smoothed, np.concatenate([flags, last]))
         self._close()
         return rows
 
-    def _new_times(self, smoothed: np.ndarray) -> np.ndarray:
+    def _ask_rules(
+        self, info: dict[str, Any], frames: dict[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The number of the rule that decides each frame, and what dropped it, "" of those that may be in events."""
+        time_s = frames["time_s"]
+        if self._unruled is None:
+            return np.full(len(time_s), NO_RULE), np.full(len(time_s), "", object)
+        peak, box = shares(frames, info["width"] or 0, info["height"] or 0)
+        minute, weekday = self._time_of_day(time_s)
+        scene = Scene(self.camera, peak, box, frames["motion"], minute, weekday)
+        decided, kept = self._rules.decide(scene)
+        names = np.array([*(rule.name for rule in self._rules.rules), "no rule"], object)
+        reasons = np.where(kept, "", names[decided]).astype(object)
+        for stretch in self.stretches:
+            reasons[(time_s >= stretch.start_s) & (time_s < stretch.end_s)] = f"camera {stretch.condition}"
+        return decided, reasons
+
+    def _time_of_day(self, time_s: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Minute of the day and weekday, in the rules' time zone."""
+        if self.captured_at is None:
+            return None, None
+        local = self.captured_at.astimezone(ZoneInfo(self._rules.time_zone))
+        minute = np.floor(local.hour * 60 + local.minute + (local.second + time_s) / 60).astype(np.int64)
+        return minute % _MINUTES_OF_A_DAY, (local.weekday() + minute // _MINUTES_OF_A_DAY) % 7
+
+    def _build(self, smoothed: np.ndarray, reasons: np.ndarray) -> np.ndarray:
+        """Flags of the frames that became decided."""
         start = len(self._smoothed)
-        return self._pending["time_s"][start : start + len(smoothed)] if self._pending else np.zeros(0)
+        new = slice(start, start + len(smoothed))
+        time_s, dropped = (
+            (self._pending[name][new] for name in ("time_s", "dropped"))
+            if self._pending
+            else (np.zeros(0), np.zeros(0, bool))
+        )
+        flags = self._builder.push(time_s, np.where(dropped, _OUT_OF_EVENTS, smoothed))
+        if self._unruled is not None:
+            self._dropped.push(self._unruled.push(time_s, smoothed), flags, reasons)
+        return flags
 
     def _decide(self, smoothed: np.ndarray, flags: np.ndarray) -> pa.Table:
         self._smoothed = np.concatenate([self._smoothed, smoothed])
@@ -120,7 +188,7 @@ class ObjectTimeline:
         columns: dict[str, Any] = {
             **decided,
             "object_uri": np.full(len(index), self._member["object_uri"], object),
-            "camera": np.full(len(index), self._camera, object),
+            "camera": np.full(len(index), self.camera, object),
             "frame_index": index,
             "captured_at": self._captured_at(decided["time_s"]),
             "anomalous": flags,
@@ -141,15 +209,19 @@ class ObjectTimeline:
         if self._open is not None and not flags[0]:
             self._close()
         for first, last in runs(flags):
-            peak = first + int(decided["score"][first : last + 1].argmax())
+            within = slice(first, last + 1)
+            score = np.where(decided["dropped"][within], -np.inf, decided["score"][within])
+            peak = first + int(score.argmax())
+            rule = int(decided["rule"][peak])
             part = {
                 "start_frame": self._decided + first,
                 "end_frame": self._decided + last,
                 "start_s": float(decided["time_s"][first]),
                 "end_s": float(decided["time_s"][last]),
                 "peak_frame": self._decided + peak,
-                "peak_score": float(decided["score"][peak]),
-                "p_value": float(decided["p_value"][first : last + 1].min()),
+                "peak_score": float(score.max()),
+                "p_value": float(np.where(decided["dropped"], 1.0, decided["p_value"])[within].min()),
+                "rule": None if rule == NO_RULE else self._rules.rules[rule].name,
                 **{name: int(decided[name][peak]) for name in ("box_x", "box_y", "box_w", "box_h")},
             }
             if self._open is None:
@@ -159,26 +231,29 @@ class ObjectTimeline:
             if last < len(flags) - 1:
                 self._close()
         if self._open is None:  # pictures of decided frames outside of events will not be asked for
-            self._pictures = [(i, jpeg) for i, jpeg in self._pictures if i >= self._decided + len(flags)]
+            self._moments = [one for one in self._moments if one["frame"] >= self._decided + len(flags)]
 
     def _close(self) -> None:
         if self._open is None:
             return
         event, self._open = self._open, None
-        within = [(i, jpeg) for i, jpeg in self._pictures if event["start_frame"] <= i <= event["end_frame"]]
+        within = [one for one in self._moments if event["start_frame"] <= one["frame"] <= event["end_frame"]]
         # the peak's own picture where there is one, else the nearest in the event
-        nearest = min(within, key=lambda pair: (abs(pair[0] - event["peak_frame"]), pair[0]), default=None)
+        nearest = min(
+            within, key=lambda one: (abs(one["frame"] - event["peak_frame"]), one["frame"]), default={}
+        )
         started = self._captured_at(np.array([event["start_s"]]))[0].as_py()
-        identity = f"{self._member['object_uri']}\0{self._unit['scoring_digest']}\0{event['start_frame']}"
+        identity = f"{self._member['object_uri']}\0{self.unit['scoring_digest']}\0{event['start_frame']}"
         self.events.append(
             {
                 **event,
                 "event_id": hashlib.blake2b(identity.encode(), digest_size=8).hexdigest(),
                 "object_uri": self._member["object_uri"],
-                "camera": self._camera,
+                "camera": self.camera,
                 "started_at": started,
-                "rule": None,
-                "thumbnail": nearest[1] if nearest else None,
+                "thumbnail": nearest.get("jpeg"),
+                "heat": nearest.get("heat"),
+                "strip": nearest.get("strip"),
             }
         )
 
@@ -200,7 +275,7 @@ class ObjectTimeline:
         if not self._is_image and self._frames:
             duration_s = self._last_s - self._first_s + (1 / fps if fps else 0.0)
         return object_row(
-            self._unit,
+            self.unit,
             self._member,
             status=status,
             error_type=error_type,

@@ -11,6 +11,7 @@ from vadray.archive.plan_files import read_part_rows
 from vadray.errors import RequestError
 from vadray.report import delta_log, files, tables
 from vadray.report.files import Change
+from vadray.report.forgotten import digest_of, forgotten
 from vadray.sweep import plan_store, scores
 from vadray.sweep.manifest import MANIFEST, read_manifest
 from vadray.sweep.plan_store import FrozenPlan
@@ -49,9 +50,10 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
     planned = [
         row for part in plan.parts for row in read_part_rows(plan.uri(part), ["unit_id", "status", "members"])
     ]
-    faults += _units(folder, planned, scores_there=files.SCORES not in dropped)
+    gone = forgotten(report)
+    faults += _units(folder, planned, gone, scores_there=files.SCORES not in dropped)
     if not faults:
-        faults += _rows(report, sweep_id, commit, planned, frames_there="frames" not in dropped)
+        faults += _rows(report, sweep_id, commit, planned, gone, since)
     return {"sweep_id": sweep_id, "faults": faults, **commit["counts"], "dropped": sorted(dropped)}
 
 
@@ -99,8 +101,13 @@ def _changed(name: str, uri: str, expected: str) -> list[str]:
     return []
 
 
-def _units(folder: str, planned: list[dict[str, Any]], scores_there: bool) -> list[str]:
+def _units(folder: str, planned: list[dict[str, Any]], forgot: set[str], scores_there: bool) -> list[str]:
     faults = []
+    exempt = {  # their scores went with them
+        row["unit_id"]
+        for row in planned
+        if forgot and all(digest_of(member["object_uri"]) in forgot for member in row["members"])
+    }
     try:
         manifest = read_manifest(storage.join(folder, MANIFEST))
     except FileNotFoundError:
@@ -116,15 +123,24 @@ def _units(folder: str, planned: list[dict[str, Any]], scores_there: bool) -> li
     complete = scores.complete_units(storage.join(folder, "scores"))
     gone = pc.invert(pc.is_in(manifest["unit_id"], complete["unit_id"]))
     faults += [
-        f"unit {unit}: score files are missing" for unit in manifest["unit_id"].filter(gone).to_pylist()
+        f"unit {unit}: score files are missing"
+        for unit in manifest["unit_id"].filter(gone).to_pylist()
+        if unit not in exempt
     ]
     return faults
 
 
 def _rows(
-    report: str, sweep_id: str, commit: dict[str, Any], planned: list[dict[str, Any]], frames_there: bool
+    report: str,
+    sweep_id: str,
+    commit: dict[str, Any],
+    planned: list[dict[str, Any]],
+    forgot: set[str],
+    since: list[Change],
 ) -> list[str]:
     faults = []
+    dropped = files.dropped(since)
+    frames_there = "frames" not in dropped
     counts: dict[str, int] = {}
     frames: Counter[str] = Counter()
     indices: Counter[str] = Counter()
@@ -137,12 +153,15 @@ def _rows(
         counts["frames"] = frames.total()
     objects = tables.read_table(report, "objects", sweep_id).to_pylist()
     counts["objects"] = len(objects)
-    counts["events"] = tables.read_table(report, "events", sweep_id, ["event_id"]).num_rows
+    if "events" not in dropped:
+        counts["events"] = tables.read_table(report, "events", sweep_id, ["event_id"]).num_rows
     for table, count in counts.items():
-        if count != commit["counts"][table]:
-            faults.append(f"{table}: expected {commit['counts'][table]} rows, found {count}")
+        expected = commit["counts"][table] - files.rows_gone(since, table)
+        if count != expected:
+            faults.append(f"{table}: expected {expected} rows, found {count}")
     faults += [f"{uri}: {count} frames out of order" for uri, count in indices.items()]
     wanted = {member["object_uri"] for row in planned for member in row["members"]}
+    wanted = {uri for uri in wanted if digest_of(uri) not in forgot} if forgot else wanted
     found = Counter(row["object_uri"] for row in objects)
     faults += [f"{uri}: planned, not in objects" for uri in wanted if uri not in found]
     faults += [f"{uri}: {count} times in objects" for uri, count in found.items() if count > 1]

@@ -20,7 +20,7 @@ def write_videos(
     for index in range(normal):
         camera = CAMERAS[index % 2]
         path = root / "train" / f"camera={camera}" / f"{camera}-{index:03d}.mp4"
-        _encode(path, scene(seed, camera, index, frames, fps, size, [])[0], fps, size)
+        encode(path, scene(seed, camera, index, frames, fps, size, [])[0], fps, size)
     clips = {}
     for index in range(test):
         damaged = index > 0 and index == test - 1
@@ -29,7 +29,7 @@ def write_videos(
         path = root / "test" / f"camera={camera}" / f"{name}.mp4"
         anomalies = [] if index % 4 == 3 and not damaged else _plan(seed, index, frames, fps, size)
         pictures, boxes = scene(seed, camera, 1000 + index, frames, fps, size, anomalies)
-        _encode(path, pictures, fps, size)
+        encode(path, pictures, fps, size)
         kept = _cut_short(path) if damaged else frames
         clips[path.relative_to(root).as_posix()] = _clip_truth(kept, anomalies, boxes)
     return clips
@@ -78,7 +78,8 @@ def _union(boxes: list[Box]) -> Box:
     return left, top, right - left, bottom - top
 
 
-def _encode(path: Path, pictures: Iterator[np.ndarray], fps: int, size: tuple[int, int]) -> None:
+def encode(path: Path, pictures: Iterator[np.ndarray], fps: int, size: tuple[int, int]) -> None:
+    """Writes an H.264 video of pictures, uint8 `[height, width, 3]` BGR each, `size` their width and height."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # the index first, as cameras that stream write it, and so that a file cut short can still be read
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:

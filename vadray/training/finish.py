@@ -66,13 +66,13 @@ def finish(
         begun: Of the command, by `time.monotonic`.
         say: Tells a person.
     """
-    if needs_fit(learned.detector):
+    if prepared.learned is not None and needs_fit(learned.detector):
         say("measuring what is usual in the footage")
         threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
         fit_normal(learned.detector, learned.config, prepared.learned, threads)
     training = {**learned.training, "train_s": round(time.monotonic() - begun, 1)}
     # of a detector that takes nothing from the footage all of it is as good as held out
-    taught = learned.detector.learns or needs_fit(learned.detector)
+    taught = prepared.learned is not None
     data = {**prepared.provenance(options), "calibrated_on": "held-out part" if taught else "all of it"}
     provenance = {"data": data, "training": training, "history": learned.history}
     candidate = write_bundle(
@@ -84,7 +84,7 @@ def finish(
         overwrite=True,
     )
     held_out = [*([] if taught else prepared.sides.train), *prepared.sides.held_out]
-    say(f"calibrating on {'the held-out' if taught else 'all the'} footage")
+    say("calibrating on the held-out footage" if taught else "nothing is learned: all the footage calibrates")
     scored = score_footage(candidate, held_out, prepared.shape, options)
     calibration = fit_calibration(candidate.kind, scored, options)
     if calibration.doubt:

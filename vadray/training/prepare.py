@@ -16,6 +16,7 @@ from vadray.sweep import planning
 from vadray.sweep.units import FrameShape, frame_shape
 from vadray.training import footage
 from vadray.training.feed import Samples, Schedule
+from vadray.training.normal import needs_fit
 
 Say = Callable[[str], None]
 
@@ -31,14 +32,14 @@ class Prepared:
     Args:
         shape: Frames that the detector wants.
         sides: Units to learn from and units held out.
-        learned: Decoded windows to learn from.
+        learned: Decoded windows to learn from; None where nothing is taken from them.
         held: Decoded windows to validate on; None where nothing is learned by gradients.
         fingerprint: Names the footage.
     """
 
     shape: FrameShape
     sides: footage.Split
-    learned: Samples
+    learned: Samples | None
     held: Samples | None
     fingerprint: str
 
@@ -82,7 +83,7 @@ def prepare(options: TrainOptions, detector: Detector, say: Say) -> Prepared:
     def load(side: list[dict[str, Any]]) -> Samples:
         return footage.load(side, shape, detector.window, step, options, say)
 
-    learned = load(sides.train)
+    learned = load(sides.train) if detector.learns or needs_fit(detector) else None
     held = load(sides.held_out) if detector.learns else None
     return Prepared(shape, sides, learned, held, footage.fingerprint(units))
 

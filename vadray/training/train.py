@@ -38,11 +38,14 @@ def train(options: TrainOptions, say: Say) -> Trained:
     prepared = prepare(options, detector, say)
     # another content of the bundle that it starts from makes another run
     place = run_place(options, prepared.fingerprint + (start.bundle.digest if start else ""))
-    training: dict[str, Any] = {"seed": options.seed, "frames": prepared.learned.frames}
+    training: dict[str, Any] = {
+        "seed": options.seed,
+        "frames": prepared.learned.frames if prepared.learned else 0,
+    }
     training |= start.provenance() if start else {}
     pictures: dict[str, bytes] = {}
     history: list[dict[str, Any]] = []
-    if prepared.held is not None:
+    if prepared.learned is not None and prepared.held is not None:
         steps = schedule(options, prepared.learned, prepared.held)
         say(footage_in_words(prepared, steps))
         history = run_training(detector, options, config, steps, place, say).history
@@ -56,9 +59,9 @@ def train(options: TrainOptions, say: Say) -> Trained:
 
 
 def footage_in_words(prepared: Prepared, steps: Schedule) -> str:
-    held_out = prepared.held.frames if prepared.held else 0
+    learned, held_out = (side.frames if side else 0 for side in (prepared.learned, prepared.held))
     return (
-        f"{prepared.learned.frames:,} frames to learn from, {held_out:,} held out by {prepared.sides.by}; "
+        f"{learned:,} frames to learn from, {held_out:,} held out by {prepared.sides.by}; "
         f"{steps.steps} steps of {steps.batch_size} windows an epoch"
     )
 

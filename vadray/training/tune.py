@@ -71,7 +71,9 @@ def tune(options: TuneOptions, say: Say) -> Tuned:
     changes = draw_trials(options)
     made = [_made(options, changed) for changed in changes]
     prepared = prepare(options, made[START].detector, say)
-    assert prepared.held is not None  # `draw_trials` refuses what does not learn
+    assert (
+        prepared.learned is not None and prepared.held is not None
+    )  # `draw_trials` refuses what does not learn
     start = made[START].start
     fingerprint = prepared.fingerprint + (start.bundle.digest if start else "")
     place = run_place(options, fingerprint, "tuning", SEARCHED)

@@ -64,8 +64,8 @@
   const show = (event) => {
     current = event;
     byId("title").textContent = cellText(event, 0);
-    const picture = event.card ? event.card.querySelector("img").cloneNode() : null;
-    byId("picture").replaceChildren(...(picture ? [picture] : []));
+    const pictures = event.card ? [...event.card.querySelectorAll(".framed, .strip")] : [];
+    byId("picture").replaceChildren(...pictures.map((one) => one.cloneNode(true)));
     const figures = headers.slice(1).flatMap((header, place) => {
       const value = cellText(event, place + 1);
       if (value === "") return [];

@@ -1,0 +1,135 @@
+"""`vadray forget`: an object's rows and pictures leave every table, score file and page of a report."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from vadray import storage
+from vadray.archive.plan_files import read_part_rows
+from vadray.config import ForgetOptions
+from vadray.errors import RequestError
+from vadray.health.found import HEALTH
+from vadray.report import compaction, files, tables
+from vadray.report.files import Change, TableFile
+from vadray.report.forgotten import digest_of, remember_to_forget
+from vadray.report.html import write_report
+from vadray.report.labels import delete_labels
+from vadray.report.rewriting import rewrite, without_object
+from vadray.sweep import plan_store, scores
+from vadray.sweep.compact import alone
+
+Say = Callable[[str], None]
+
+
+def forget(options: ForgetOptions, say: Say) -> dict[str, Any]:
+    """Removes all that a report knows of an object. Repeatable: one that was interrupted is done again by the same call.
+
+    What stays: the object's name in the sweeps' plans and, as a digest, in the list of what is left out from now on; and
+    the archive itself, which is never written to.
+
+    Returns:
+        `object_uri`, counts of `sweeps`, `rows`, `score_files` and `labels` that were changed, and of `unfinished`
+        sweeps, whose scores the same command takes away once they are committed.
+
+    Raises:
+        RequestError: No sweep of the report knows of the object.
+        HeldElsewhere: A compaction of this report runs, and `wait` is False.
+    """
+    report, uri = storage.folder(options.report, "report"), storage.absolute(options.object_uri)
+    done: Counter[str] = Counter(sweeps=0, rows=0, score_files=0, unfinished=0)
+    with alone(report, options, say) as check:
+        for sweep_id in sorted(storage.list_names(storage.join(report, tables.SWEEPS))):
+            units = _units(tables.sweep_folder(report, sweep_id), uri)
+            if not units:
+                continue
+            remember_to_forget(report, uri)
+            commit = tables.read_commit(report, sweep_id)
+            if commit is None:
+                done["unfinished"] += 1
+                say(f"sweep {sweep_id} is not committed yet: forget the object again once it is")
+                continue
+            check()
+            done["sweeps"] += 1
+            done["rows"] += _forget_rows(report, sweep_id, commit, uri)
+            done["score_files"] += _forget_scores(tables.sweep_folder(report, sweep_id), units, uri)
+            _forget_stretches(report, sweep_id, uri)
+            write_report(report, sweep_id)
+            say(f"sweep {sweep_id}: forgotten")
+        done["labels"] = delete_labels(report, uri)
+    if not done["sweeps"] and not done["unfinished"]:
+        raise RequestError(f"object_uri: expected an object that a sweep of {report} knows, received {uri}")
+    return {"object_uri": uri, **done}
+
+
+def _units(folder: str, uri: str) -> list[dict[str, Any]]:
+    """Rows of the sweep's plan that hold the object."""
+    plan = plan_store.load(folder)
+    if plan is None:
+        return []
+    return [
+        row
+        for part in plan.parts
+        for row in read_part_rows(plan.uri(part), ["unit_id", "status", "members"])
+        if any(member["object_uri"] == uri for member in row["members"])
+    ]
+
+
+def _forget_rows(report: str, sweep_id: str, commit: dict[str, Any], uri: str) -> int:
+    since = files.changes(report, sweep_id)
+    for last in since[-1:]:  # what was interrupted comes first
+        compaction.carry_out(report, sweep_id, last)
+    rows = 0
+    for file in [file for standing in files.current(commit, since).values() for file in standing]:
+        added = rewrite(report, file, without_object(uri))
+        if added is not None:
+            _replace(report, sweep_id, file, added, digest_of(uri))
+            rows += file.rows - added.rows
+    return rows
+
+
+def _replace(report: str, sweep_id: str, file: TableFile, added: TableFile, digest: str) -> None:
+    change: Change = compaction.change_of(file.table, [file], added, file.rows - added.rows, digest)
+    files.record(report, sweep_id, change)
+    compaction.carry_out(report, sweep_id, change)
+
+
+def _forget_scores(folder: str, units: list[dict[str, Any]], uri: str) -> int:
+    """Score files of the object alone are deleted, those of groups of images are written again without it."""
+    place = storage.join(folder, files.SCORES)
+    count = 0
+    for unit in units:
+        for name in list(storage.list_names(place, [f"{unit['unit_id']}."])):
+            count += 1
+            if len(unit["members"]) == 1:
+                storage.delete(storage.join(place, name))
+                continue
+            row = scores.load(storage.join(place, name))
+            gone = next(n for n, member in enumerate(unit["members"]) if member["object_uri"] == uri)
+            storage.write_bytes(storage.join(place, name), scores.to_bytes(_without_member(row, gone)))
+    return count
+
+
+def _without_member(row: pa.Table, gone: int) -> pa.Table:
+    (content,) = row.to_pylist()
+    kept = [place for place, frame in enumerate(content["frames"]) if frame["member"] != gone]
+    new_place = {old: new for new, old in enumerate(kept)}
+    for pictures in ("moments", "views"):
+        content[pictures] = [
+            {**one, "frame": new_place[one["frame"]]}
+            for one in content[pictures]
+            if one["frame"] in new_place
+        ]
+    content["frames"] = [content["frames"][place] for place in kept]
+    content["members"][gone] |= {"error_type": None, "error": None}
+    return pa.Table.from_pylist([content], scores.SCORES)
+
+
+def _forget_stretches(report: str, sweep_id: str, uri: str) -> None:
+    place = tables.sweep_folder(report, sweep_id, HEALTH)
+    if storage.exists(place):
+        content = json.loads(storage.read_bytes(place))
+        content["stretches"] = [one for one in content["stretches"] if one["object_uri"] != uri]
+        storage.write_bytes(place, json.dumps(content).encode())

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
+import shtab
+
 from vadray import __version__
 from vadray.commands import COMMANDS, log
 from vadray.commands.command import Command, interrupt_on_sigterm
@@ -62,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="vadray", description="Finds what looks wrong in an archive of images and video."
     )
     parser.add_argument("--version", action="version", version=f"vadray {__version__}")
+    shtab.add_argument_to(
+        parser, "--print-completion", help="print a script by which a shell completes commands"
+    )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         sub = subparsers.add_parser(

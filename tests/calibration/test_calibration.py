@@ -1,9 +1,14 @@
+import dataclasses
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vadray.calibration import METHODS, Calibration, EventRules, VideoScores
+from vadray.calibration.hours import ByHour, hours_of
 from vadray.errors import RequestError
 
 
@@ -112,3 +117,69 @@ def test_no_scores_are_refused():
 def test_another_json_is_refused(text):
     with pytest.raises(RequestError, match=r"calibration\.json"):
         Calibration.from_json(text)
+
+
+DAY_AND_NIGHT = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def two_hours(seed: int, loud: float) -> VideoScores:
+    """Two hours of a camera from 00:30 on: from 01:00 to 02:00 its scores are `loud` times as high."""
+    time_s = np.arange(7200) * 1.0
+    score = np.random.default_rng(seed).gamma(4.0, size=7200)
+    score[(time_s >= 1800) & (time_s < 5400)] *= loud
+    return VideoScores("gate", time_s, score, captured_at=DAY_AND_NIGHT.replace(minute=30))
+
+
+def test_each_hour_has_the_threshold_of_its_own_footage():
+    rules = EventRules(smooth_s=0, merge_gap_s=0)
+    videos_ = [two_hours(seed, 5.0) for seed in range(12)]
+    fitted = Calibration.fit(videos_, false_alarms_per_hour=2, per_camera=True, per_hour=True, rules=rules)
+    assert fitted.hours["gate"].keys() == {0, 1, 2}
+    assert fitted.hours["gate"][1].threshold > 3 * fitted.hours["gate"][0].threshold
+    unseen = two_hours(99, 5.0)
+    loud = (unseen.time_s >= 1800) & (unseen.time_s < 5400)
+    applied = fitted.apply(unseen)
+    assert 0 < sum(~loud[a] for a, _ in applied.events) < 12, "the quiet hours have theirs"
+    assert 0 < sum(loud[a] for a, _ in applied.events) < 8
+    without = dataclasses.replace(fitted, hours={}).apply(unseen)
+    assert all(loud[a] for a, _ in without.events), "one threshold sees the loud hour alone"
+    assert Calibration.from_json(fitted.to_json()).to_json() == fitted.to_json()
+    assert fitted.least_release == min(one.release for one in fitted.hours["gate"].values())
+
+
+def test_an_hour_with_little_footage_says_so():
+    fitted = Calibration.fit([two_hours(0, 5.0)], false_alarms_per_hour=2, per_camera=True, per_hour=True)
+    assert fitted.hours["gate"] == {}
+    assert (
+        fitted.notes["gate@01"] == "1 h of normal footage, fewer than 1.5 h: the camera's own threshold used"
+    )
+    unknown = dataclasses.replace(two_hours(0, 5.0), captured_at=None)
+    assert Calibration.fit([unknown], per_camera=True, per_hour=True).hours["gate"] == {}
+
+
+@given(
+    st.lists(st.floats(0, 100), min_size=1, max_size=20),
+    st.tuples(st.floats(0, 50), st.floats(0, 50)),
+    st.tuples(st.floats(0, 50), st.floats(0, 50)),
+)
+def test_an_hour_decides_exactly_as_its_own_threshold_does(scores, theirs, ours):
+    @dataclasses.dataclass
+    class Fixed:
+        release: float
+        threshold: float
+
+    one, own = Fixed(*sorted(theirs)), Fixed(*sorted(ours))
+    smoothed = np.array([*scores, one.release, one.threshold])
+    levels = ByHour(own, {3: one}).levelled(smoothed, np.full(len(smoothed), 3))
+    assert ((levels >= own.threshold) == (smoothed >= one.threshold)).all()
+    if own.release < own.threshold:  # else there is no band between them to put anything into
+        assert ((levels >= own.release) == (smoothed >= one.release)).all()
+    np.testing.assert_array_equal(
+        ByHour(own, {3: one}).levelled(smoothed, np.full(len(smoothed), 4)), smoothed
+    )
+
+
+def test_hours_go_on_over_midnight():
+    late = datetime(2026, 11, 22, 23, 59, 30, tzinfo=UTC)
+    assert hours_of(late, np.array([0.0, 29.9, 30.0, 3629.0, 3630.0])).tolist() == [23, 23, 0, 0, 1]
+    assert hours_of(None, np.zeros(3)) is None

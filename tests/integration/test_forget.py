@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.running import run
-from vadray.report.tables import TABLES, read_table
+from vadray.report.tables import TABLES, committed_sweeps, read_table
 from vadray.sweep import scores
 
 
@@ -18,7 +18,12 @@ def report(swept, tmp_path) -> Path:
 
 
 def rows(report: Path) -> dict[str, list[dict]]:
-    return {table: read_table(str(report), table, "night").to_pylist() for table in TABLES}
+    """Of all sweeps: other tests may have added some."""
+    sweeps = sorted(sweep_id for sweep_id, _ in committed_sweeps(str(report)))
+    return {
+        table: [row for sweep in sweeps for row in read_table(str(report), table, sweep).to_pylist()]
+        for table in TABLES
+    }
 
 
 def of(uri: str, found: dict[str, list[dict]]) -> dict[str, int]:
@@ -59,7 +64,7 @@ def test_nothing_of_it_is_left_and_all_else_stays(report, archive, bundles, caps
     again = [str(part) for path in bundles.values() for part in ("--bundle", path)]
     status, planned, _ = run(capsys, "plan", archive.test, *again, f"out={report}", "all=true")
     assert status == 0 and planned["left_out"]["to be forgotten"] == 1
-    assert planned["objects"] == len(before["objects"]) - 1
+    assert planned["objects"] == len({row["object_uri"] for row in before["objects"]}) - 1
     status, repeated, _ = run(capsys, "forget", report, uri)
     assert status == 0 and (repeated["rows"], repeated["score_files"]) == (0, kind == "image"), (
         "nothing more to do"
@@ -92,11 +97,11 @@ def test_pictures_and_events_are_kept_for_so_many_days(report, capsys):
     assert any(row["thumbnail"] for row in before)
     status, done, _ = run(capsys, "compact", report, "pictures_days=100", "events_days=100")
     assert status == 0 and (done["pictures_dropped"], done["events_dropped"]) == (0, 0)
-    assert run(capsys, "compact", report, "pictures_days=0")[1]["pictures_dropped"] == 1
+    assert run(capsys, "compact", report, "pictures_days=0")[1]["pictures_dropped"] >= 1
     after = rows(report)["events"]
     assert not any(row[name] for row in after for name in ("thumbnail", "heat", "strip"))
     assert [row["event_id"] for row in after] == [row["event_id"] for row in before]
     assert "data:image" not in (report / "report.html").read_text()
     assert run(capsys, "verify", report)[0] == 0
-    assert run(capsys, "compact", report, "events_days=0")[1]["events_dropped"] == 1
+    assert run(capsys, "compact", report, "events_days=0")[1]["events_dropped"] >= 1
     assert rows(report)["events"] == [] and run(capsys, "verify", report)[0] == 0

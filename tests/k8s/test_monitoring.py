@@ -118,8 +118,11 @@ def selectors(expression: Any) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _ray_gauges() -> set[str]:
-    """Names in the source of Ray's reporter, which is not imported for it."""
+    """Names in the sources of Ray's reporter and of Ray Data, which are not imported for it."""
     ray = importlib.util.find_spec("ray")
     assert ray is not None and ray.origin is not None
     reporter = Path(ray.origin).parent / "dashboard" / "modules" / "reporter" / "reporter_agent.py"
-    return set(re.findall(r'"(node_[a-z_]+)": Gauge', reporter.read_text()))
+    data = Path(ray.origin).parent / "data/_internal/execution/interfaces/op_runtime_metrics.py"
+    of_data = re.findall(r"^    (\w+): \w+ = metric_field\(", data.read_text(), re.MULTILINE)
+    of_nodes = re.findall(r'"(node_[a-z_]+)": Gauge', reporter.read_text())
+    return {*of_nodes, *(f"data_{name}" for name in of_data)}

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from vadray.calibration import thresholds
 from vadray.calibration.events import IMAGE_RULES, EventBuilder, EventRules, find_events
+from vadray.calibration.hours import ByHour, hours_of
 from vadray.calibration.sketch import QuantileSketch
 from vadray.calibration.smoothing import Smoother, smooth
 from vadray.calibration.timeline import footage_hours
@@ -41,12 +43,14 @@ class VideoScores:
         time_s: Seconds, shape `[n]`.
         score: Raw scores, finite, shape `[n]`.
         labels: Anomalous or not, bool `[n]`; used by `best_f1` only.
+        captured_at: When the frame at 0 s was captured, or None.
     """
 
     camera: str | None
     time_s: np.ndarray
     score: np.ndarray
     labels: np.ndarray | None = None
+    captured_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ class Calibration:
         rules: Smoothing and event rules, the same for every camera.
         default: For cameras without their own.
         cameras: By camera, where calibrated so.
-        notes: Why a camera that was seen uses the default, by camera.
+        notes: Why a camera that was seen uses the default, by camera; why an hour of it uses the camera's, by
+            `camera@02`.
+        hours: By camera and hour of the day, UTC, where calibrated so.
     """
 
     kind: str
@@ -124,6 +130,7 @@ class Calibration:
     default: CameraCalibration
     cameras: dict[str, CameraCalibration] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    hours: dict[str, dict[int, CameraCalibration]] = field(default_factory=dict)
 
     @property
     def doubt(self) -> str:
@@ -157,6 +164,7 @@ class Calibration:
         value: float | None = None,
         rules: EventRules | None = None,
         per_camera: bool = False,
+        per_hour: bool = False,
     ) -> "Calibration":
         """Calibrates on normal data that the detector was not trained on.
 
@@ -170,6 +178,7 @@ class Calibration:
             value: For `fixed`: the threshold on the smoothed score.
             rules: By default `EventRules()`; images always use `IMAGE_RULES`.
             per_camera: Also calibrate each camera on its own, where it has `MIN_CAMERA_SCORES`.
+            per_hour: Of these also each hour of the day, where there is footage enough to show the rate.
 
         Raises:
             RequestError: An argument is wrong, or the data do not suffice for the method.
@@ -201,7 +210,7 @@ class Calibration:
         rules = IMAGE_RULES if kind == "image" else rules or EventRules()
         try:
             default = _calibrate(videos, kind, method, parameters, rules)
-            cameras, notes = {}, {}
+            cameras, notes, hours = {}, {}, {}
             for camera in sorted({video.camera for video in videos if video.camera}) if per_camera else ():
                 own = [video for video in videos if video.camera == camera]
                 scores = sum(len(video.score) for video in own)
@@ -211,13 +220,20 @@ class Calibration:
                     )
                 else:
                     cameras[camera] = _calibrate(own, kind, method, parameters, rules)
+                    if per_hour:
+                        hours[camera], more = _by_hour(own, kind, method, parameters, rules)
+                        notes |= {f"{camera}@{hour:02}": note for hour, note in more.items()}
         except ValueError as error:
             raise RequestError(f"cannot calibrate by {method!r}: {error}") from error
-        return cls(kind, method, parameters, rules, default, cameras, notes)
+        return cls(kind, method, parameters, rules, default, cameras, notes, hours)
 
     def for_camera(self, camera: str | None) -> CameraCalibration:
         """The camera's own calibration, or the default."""
         return self.cameras.get(camera, self.default) if camera else self.default
+
+    def by_hour(self, camera: str | None) -> ByHour:
+        """The camera's own calibration, with those of its hours."""
+        return ByHour(self.for_camera(camera), self.hours.get(camera or "", {}))
 
     @property
     def digest(self) -> str:
@@ -227,7 +243,8 @@ class Calibration:
     @property
     def least_release(self) -> float:
         """What scores below this belongs to no event, whatever its camera."""
-        return min(one.release for one in (self.default, *self.cameras.values()))
+        by_hour = [one for own in self.hours.values() for one in own.values()]
+        return min(one.release for one in (self.default, *self.cameras.values(), *by_hour))
 
     def smoother(self) -> Smoother:
         """A new streaming smoother for one video."""
@@ -240,15 +257,19 @@ class Calibration:
 
     def apply(self, video: VideoScores) -> CalibratedScores:
         """The whole-array form of what the sweep streams; images are each decided on their own."""
-        own = self.for_camera(video.camera)
+        own, by_hour = self.for_camera(video.camera), self.by_hour(video.camera)
+        hour = hours_of(video.captured_at, video.time_s)
         if self.kind == "image":
             smoothed = np.asarray(video.score, dtype=np.float64)
-            flags = smoothed >= own.threshold
+            flags = by_hour.levelled(smoothed, hour) >= own.threshold
             events = [(index, index) for index in np.flatnonzero(flags).tolist()]
         else:
             smoothed = smooth(video.time_s, video.score, self.rules.smooth_s)
-            flags, events = find_events(video.time_s, smoothed, own.threshold, own.release, self.rules)
-        return CalibratedScores(smoothed, own.p_value(smoothed), own.standardise(smoothed), flags, events)
+            levels = by_hour.levelled(smoothed, hour)
+            flags, events = find_events(video.time_s, levels, own.threshold, own.release, self.rules)
+        return CalibratedScores(
+            smoothed, by_hour.p_value(smoothed, hour), own.standardise(smoothed), flags, events
+        )
 
     def to_json(self) -> str:
         """The text of `calibration.json`: plain numbers, exact when read back."""
@@ -262,6 +283,10 @@ class Calibration:
                 "notes": self.notes,
                 "default": self.default.to_dict(),
                 "cameras": {camera: own.to_dict() for camera, own in self.cameras.items()},
+                "hours": {
+                    camera: {f"{hour:02}": one.to_dict() for hour, one in own.items()}
+                    for camera, own in self.hours.items()
+                },
             },
             indent=1,
             allow_nan=False,
@@ -289,6 +314,10 @@ class Calibration:
                 default=CameraCalibration.from_dict(data["default"]),
                 cameras={camera: CameraCalibration.from_dict(own) for camera, own in data["cameras"].items()},
                 notes=data["notes"],
+                hours={  # earlier versions had none
+                    camera: {int(hour): CameraCalibration.from_dict(one) for hour, one in own.items()}
+                    for camera, own in data.get("hours", {}).items()
+                },
             )
         except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise RequestError(
@@ -313,6 +342,36 @@ def _calibrate(
         sketch=sketch,
         detail=threshold.detail,
     )
+
+
+def _by_hour(
+    videos: Sequence[VideoScores], kind: str, method: str, parameters: dict[str, float], rules: EventRules
+) -> tuple[dict[int, CameraCalibration], dict[int, str]]:
+    """Calibrations of a camera's hours, and why an hour has none."""
+    parts: dict[int, list[VideoScores]] = {}
+    for video in videos:
+        hour = hours_of(video.captured_at, video.time_s)
+        for number in () if hour is None else np.unique(hour):
+            mine = hour == number
+            labels = None if video.labels is None else video.labels[mine]
+            parts.setdefault(int(number), []).append(
+                VideoScores(video.camera, video.time_s[mine], video.score[mine], labels)
+            )
+    found, notes = {}, {}
+    for number in sorted(parts):
+        frames = sum(len(video.score) for video in parts[number])
+        seen = sum(footage_hours(video.time_s) for video in parts[number])
+        wanted = HOURS_FOR_A_RATE / parameters.get("false_alarms_per_hour", np.inf)
+        if frames < MIN_CAMERA_SCORES[kind] or seen < wanted:
+            what = (
+                f"{seen:.2g} h of normal footage, fewer than {wanted:.2g} h"
+                if seen < wanted
+                else f"{frames} scores"
+            )
+            notes[number] = f"{what}: the camera's own threshold used"
+        else:
+            found[number] = _calibrate(parts[number], kind, method, parameters, rules)
+    return found, notes
 
 
 def _threshold(

@@ -128,6 +128,16 @@ class CalibrationOptions(Options):
     min_event_s: float = Field(0.0, ge=0, description="shorter events are dropped")
     merge_gap_s: float = Field(1.0, ge=0, description="events closer than this are one")
     per_camera: bool = Field(False, description="a threshold for each camera with enough data")
+    per_hour: bool = Field(
+        False,
+        description="with per_camera: and for each hour of the day (UTC) with enough, as 3 h for a rate of one an hour",
+    )
+
+    @model_validator(mode="after")
+    def _hours_are_of_cameras(self) -> "CalibrationOptions":
+        if self.per_hour and not self.per_camera:
+            raise ValueError("per_hour: expected per_camera=true too, received per_camera=false")
+        return self
 
 
 class LeaseOptions(Options):

@@ -9,7 +9,7 @@ import numpy as np
 from vadray import storage
 from vadray.archive.routing import Route
 from vadray.bundle import Bundle
-from vadray.calibration.calibration import Calibration, VideoScores
+from vadray.calibration.calibration import Calibration
 from vadray.config import ArchiveOptions, EvaluateOptions
 from vadray.evaluation.datasets import LabelledSet, ObjectLabels
 from vadray.evaluation.learned import NOTHING, LearnedObjects, plan_labelled
@@ -107,7 +107,7 @@ def _scored(path: str, labels: ObjectLabels, found: ObjectScores, calibration: C
     shortfall = None
     if found.error or (labels.frames is not None and labels.frames != count):
         shortfall = f"{found.uri}: labelled {labels.frames} frames, scored {count}; {found.error or ''}"
-    calibrated = calibration.apply(VideoScores(found.camera or None, found.time_s, found.score))
+    calibrated = calibration.apply(found.video())
     frames = FrameSet(
         object=path,
         labels=labels.flags(count),

@@ -6,6 +6,7 @@ Error maps do not fit: they wait on this machine's disk until an object is looke
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from vadray.archive.plan import PLAN_SCHEMA
 from vadray.bundle import Bundle
+from vadray.calibration.calibration import VideoScores
 from vadray.config import ClusterOptions
 from vadray.sweep import scores
 from vadray.sweep.scoring import score_units
@@ -48,6 +50,7 @@ class ObjectScores:
         mse: float32 `[n]`, mean squared error in units of the 0 to 1 range.
         error: Why frames are missing, or None.
         maps: Its error maps, where they were asked for and there is a frame.
+        captured_at: When its first frame was captured, or None.
     """
 
     uri: str
@@ -57,11 +60,17 @@ class ObjectScores:
     mse: np.ndarray
     error: str | None = None
     maps: StoredMaps | None = None
+    captured_at: datetime | None = None
+
+    def video(self) -> VideoScores:
+        """As calibrations take it."""
+        return VideoScores(self.camera or None, self.time_s, self.score, captured_at=self.captured_at)
 
 
 @dataclass
 class _Parts:
     camera: str
+    captured_at: datetime | None
     arrays: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
     maps: list[tuple[str, np.ndarray]] = field(default_factory=list)
     error: str | None = None
@@ -104,7 +113,7 @@ def collect_scores(
             infos = chunks[number]["members"][0].as_py()
             for place, (member, info) in enumerate(zip(unit["members"], infos, strict=True)):
                 key = unit["unit_id"] if apart and unit["kind"] != "image" else member["object_uri"]
-                parts = objects.setdefault(key, _Parts(member["camera"] or ""))
+                parts = objects.setdefault(key, _Parts(member["camera"] or "", member["captured_at"]))
                 mine = frames["member"] == place
                 parts.arrays.append((frames["time_s"][mine], frames["score"][mine], frames["mse"][mine]))
                 if maps_folder is not None and mine.any():
@@ -114,7 +123,7 @@ def collect_scores(
     for key, parts in objects.items():
         time_s, score, mse = (np.concatenate(values) for values in zip(*parts.arrays, strict=True))
         maps = StoredMaps(parts.maps) if parts.maps else None
-        yield ObjectScores(key, parts.camera, time_s, score, mse, parts.error, maps)
+        yield ObjectScores(key, parts.camera, time_s, score, mse, parts.error, maps, parts.captured_at)
 
 
 def _maps_path(folder: str, unit_id: str, chunk: int) -> str:

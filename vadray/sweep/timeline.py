@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from vadray.calibration.calibration import Calibration
 from vadray.calibration.events import runs
+from vadray.calibration.hours import hours_of
 from vadray.calibration.rules import NO_RULE, DroppedEvents, FrameRules, Scene, shares
 from vadray.health.conditions import Stretch
 from vadray.report.schemas import FRAMES
@@ -58,7 +59,7 @@ class ObjectTimeline:
         self._rules, self.stretches = rules, stretches
         self._calibration = calibration
         self.camera: str = member["camera"] or ""
-        self._own = calibration.for_camera(self.camera)
+        self._by_hour = calibration.by_hour(self.camera)
         self._is_image = unit["kind"] == "image"
         self._smoother = calibration.smoother()
         self._builder = calibration.event_builder(self.camera)
@@ -164,9 +165,10 @@ class ObjectTimeline:
             if self._pending
             else (np.zeros(0), np.zeros(0, bool))
         )
-        flags = self._builder.push(time_s, np.where(dropped, _OUT_OF_EVENTS, smoothed))
+        levels = self._by_hour.levelled(smoothed, hours_of(self.captured_at, time_s))
+        flags = self._builder.push(time_s, np.where(dropped, _OUT_OF_EVENTS, levels))
         if self._unruled is not None:
-            self._dropped.push(self._unruled.push(time_s, smoothed), flags, reasons)
+            self._dropped.push(self._unruled.push(time_s, levels), flags, reasons)
         return flags
 
     def _decide(self, smoothed: np.ndarray, flags: np.ndarray) -> pa.Table:
@@ -175,7 +177,8 @@ class ObjectTimeline:
         if count == 0:
             return FRAMES.empty_table()
         decided = {name: values[:count] for name, values in self._pending.items()}
-        decided["p_value"] = self._own.p_value(self._smoothed[:count])
+        hour = hours_of(self.captured_at, decided["time_s"])
+        decided["p_value"] = self._by_hour.p_value(self._smoothed[:count], hour)
         self._pending = {name: values[count:] for name, values in self._pending.items()}
         self._smoothed = self._smoothed[count:]
         self._gather_events(decided, flags)

@@ -82,7 +82,7 @@ def score_objects(
     """`score_footage`, each with the URI of its object."""
     uris = {unit["unit_id"]: unit["members"][0]["object_uri"] for unit in units if unit["kind"] != "image"}
     return [
-        (uris.get(part.uri, part.uri), VideoScores(part.camera or None, part.time_s, part.score))
+        (uris.get(part.uri, part.uri), part.video())
         for part in collect_scores(units, bundle, shape, options, apart=True)
     ]
 
@@ -109,4 +109,5 @@ def fit_calibration(
             smooth_s=options.smooth_s, min_event_s=options.min_event_s, merge_gap_s=options.merge_gap_s
         ),
         per_camera=options.per_camera,
+        per_hour=options.per_hour,
     )

@@ -21,7 +21,11 @@ def without_right(scored: Iterable[Scored], labels: Sequence[Label]) -> list[Vid
         usual = ~_within(uri, video, [label for label in labels if label.verdict == "right"])
         for first, last in runs(usual):
             part = slice(first, last + 1)
-            kept.append(VideoScores(video.camera, video.time_s[part], video.score[part]))
+            kept.append(
+                VideoScores(
+                    video.camera, video.time_s[part], video.score[part], captured_at=video.captured_at
+                )
+            )
     return kept
 
 

@@ -308,5 +308,9 @@ def _normal_stretches(
         normal = ~labelled.labels[storage.relative(found.uri, root)].flags(len(found.score))
         for first, last in runs(normal):
             own = slice(first, last + 1)
-            stretches.append(VideoScores(found.camera or None, found.time_s[own], found.score[own]))
+            stretches.append(
+                VideoScores(
+                    found.camera or None, found.time_s[own], found.score[own], captured_at=found.captured_at
+                )
+            )
     return stretches

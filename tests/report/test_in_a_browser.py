@@ -16,7 +16,11 @@ from selenium.webdriver.support.ui import Select
 
 from tests.report.rows import NIGHT, event_row, frame_row, object_row, write_commit, write_tables
 from vadray import cli
+from vadray.health.found import HEALTH, Health, HourFigures, NamedStretch, to_json
+from vadray.health.nights import CAMERAS_FILE, write_cameras
+from vadray.media.thumbnail import heat_map, strip
 from vadray.report.html import write_report
+from vadray.sweep.camera_counts import Counts, camera_rows
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 HOSTILE = '/data/archive/<img src=x onerror=alert(1)>"&.mp4'
@@ -56,6 +60,21 @@ def write_night(report: Path, events: list[dict], objects: list[dict], frames: l
     return Path(page).as_uri()
 
 
+def write_cameras_of_both_nights(report: Path) -> None:
+    """What the sweeps leave of their cameras: the second night is much brighter, and one camera was moved."""
+    for night, sweep in enumerate(("night-1", "night-2")):
+        rng = np.random.default_rng(night)
+        counts = {("gate", "digest", "calibration", 2): Counts()}
+        counts["gate", "digest", "calibration", 2].add(
+            rng.random(5000) ** (1 + night), rng.normal(100 + 60 * night, 9, 5000), rng.normal(900, 50, 5000)
+        )
+        ill = [NamedStretch("moved", 60.0, 600.0, "/data/archive/dock.mp4", "dock", NIGHT.isoformat())]
+        health = Health(ill * night, {("gate", "digest", 2): HourFigures(5000, 500.0)})
+        folder = report / "_sweeps" / sweep
+        (folder / HEALTH).write_bytes(to_json(health))
+        (folder / CAMERAS_FILE).write_bytes(write_cameras(camera_rows([counts], health)))
+
+
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
     """Three cameras, five events; one of them judged, one with a hostile name."""
@@ -73,6 +92,8 @@ def night(tmp_path_factory):
             peak_score=10.0 - place,
             started_at=NIGHT + timedelta(minutes=(3 * place) % 5) if place else None,
             thumbnail=large_picture(place) if place > 2 else None,
+            heat=heat_map(np.eye(12, 16, dtype=np.float32)) if place == 4 else None,
+            strip=strip(list(np.zeros((5, 48, 64, 1), np.uint8))) if place == 4 else None,
             rule="in the gate" if place == 4 else None,
         )
         for place, (uri, camera) in enumerate(zip(uris, cameras, strict=True))
@@ -80,6 +101,7 @@ def night(tmp_path_factory):
     objects = [object_row(uri, camera=camera) for uri, camera in list(zip(uris, cameras, strict=True))[:4]]
     frames = [frame_row(uri, i, score=np.sin(i / 9) ** 2) for uri in uris[:4] for i in range(200)]
     write_night(report, events, objects, frames)
+    write_cameras_of_both_nights(report)
     assert cli.main(["label", str(report), "11aa", "wrong"]) == 0
     page, _ = write_report(str(report), "night-2")
     return report, Path(page).as_uri()
@@ -114,12 +136,39 @@ def test_it_loads_and_is_whole(browser, night):
     open_page(browser, night[1])
     assert rows(browser) == ["44aa", "33aa", "22aa", "11aa", "00aa"], "the most severe first"
     assert cards(browser) == ["44aa", "33aa"]
-    pictures = browser.find_elements(By.CSS_SELECTOR, "#cards img")
+    pictures = browser.find_elements(By.CSS_SELECTOR, "#cards .framed img:not(.heat)")
     assert all(picture.get_property("naturalWidth") == 320 for picture in pictures)
     assert browser.find_element(By.ID, "shown").text == "5 of 5 events"
     text = browser.find_element(By.TAG_NAME, "main").text
     assert '<img src=x onerror=alert(1)>"&.mp4' in text and "night-2 (this one)" in text and "night-1" in text
     nothing_is_wrong(browser)
+
+
+def test_heat_maps_and_the_seconds_around_are_shown(browser, night):
+    open_page(browser, night[1])
+    heat, strip_ = (browser.find_element(By.CSS_SELECTOR, f"#cards .{name}") for name in ("heat", "strip"))
+    assert strip_.is_displayed() and strip_.get_property("naturalWidth") == 5 * 64 + 4 * 2
+    assert not heat.is_displayed()
+    browser.find_element(By.ID, "heat").send_keys(Keys.SPACE)
+    assert heat.is_displayed() and heat.get_property("naturalWidth") == 16
+    assert heat.size == browser.find_element(By.CSS_SELECTOR, "#cards .framed img").size, (
+        "it lies on the picture"
+    )
+    browser.find_element(By.CSS_SELECTOR, '#cards li[data-event="44aa"] button').click()
+    assert browser.find_element(By.CSS_SELECTOR, "#detail .heat").is_displayed()
+    assert browser.find_element(By.CSS_SELECTOR, "#detail .strip").is_displayed()
+    nothing_is_wrong(browser)
+
+
+def test_cameras_that_were_not_well_and_drift_are_told(browser, night):
+    open_page(browser, night[1])
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert text.index("Cameras that need a look") < text.index("Events"), "before all else"
+    assert "moved: looks elsewhere than before" in text and "2026-11-22 01:30:00 UTC" in text
+    row = browser.find_element(By.CSS_SELECTOR, '[aria-label="Drift of each camera"] tbody tr').text
+    assert "160 (before 100)" in row and row.count("shifted") >= 2 and "10.0 (before 10.0)" in row
+    link = browser.find_element(By.CSS_SELECTOR, '[aria-label="Figures of each sweep"] a')
+    assert link.get_attribute("href").endswith("report-night-1.html")
 
 
 def test_it_sorts_by_any_column_either_way(browser, night):

@@ -19,6 +19,8 @@ ACTOR_CPUS = 0.9  # a fraction, so that a few small tasks always find room besid
 SCORER_CPUS = 0.1  # of a scorer that has a GPU
 
 LOOPBACK, DASHBOARD = "127.0.0.1", "RAY_API_SERVER_ADDRESS"
+# warnings of what is as it should be: tokens are wanted, and progress is told by vadray
+QUIET = ("ray._private.authentication.authentication_token_setup", "ray.data._internal.progress")
 HEAD_STARTS_S = 20.0  # a head that was started at the same moment answers by then
 
 
@@ -88,6 +90,8 @@ def connected(dashboard: bool = False) -> Iterator[None]:
     """
     already, dashboard_before = ray.is_initialized(), os.environ.get(DASHBOARD)
     if not already:
+        for name in QUIET:
+            logging.getLogger(name).setLevel(logging.ERROR)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, here and in workers
         if address := os.environ.get("RAY_ADDRESS"):

@@ -137,7 +137,11 @@ def train_worker(config: dict[str, Any]) -> None:
     Args:
         config: A `recipe`.
     """
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # it tells of every checkpoint, twice
+    for name in (
+        "ray.train",
+        "ray.train.v2._internal.execution.context",
+    ):  # they tell of every checkpoint, each
+        logging.getLogger(name).setLevel(logging.WARNING)
     rank = ray.train.get_context().get_world_rank()
     feed: RankFeed = ray.train.get_dataset_shard("train")  # type: ignore[assignment]
 

@@ -96,12 +96,12 @@ def test_the_nightly_pod_may_make_a_rayjob_and_look_and_nothing_else():
     assert subject["namespace"] == role["metadata"]["namespace"] == "vadray"
 
 
-def test_no_key_is_in_a_manifest_and_the_secret_with_keys_may_be_absent():
+def test_no_key_is_in_a_manifest_and_the_secrets_with_keys_may_be_absent():
     for overlay in OVERLAYS:
         built = build(overlay, "gpu", "eks", "monitoring")
         assert built.of("Secret") == []
         secrets = {each for pod in built.pods.values() for each in named(pod) if each[0] == "Secret"}
-        assert secrets == {("Secret", "vadray-aws", True)}
+        assert secrets == {("Secret", "vadray-aws", True), ("Secret", "vadray-notify", True)}
 
 
 def test_the_identity_is_that_of_the_cloud_that_was_chosen():

@@ -19,6 +19,7 @@ from vadray.report.html import write_report
 from vadray.report.labels import delete_labels
 from vadray.report.rewriting import rewrite, without_object
 from vadray.sweep import plan_store, scores
+from vadray.sweep.canary import FOLDER as CANARY
 from vadray.sweep.compact import alone
 
 Say = Callable[[str], None]
@@ -39,6 +40,16 @@ def forget(options: ForgetOptions, say: Say) -> dict[str, Any]:
         HeldElsewhere: A compaction of this report runs, and `wait` is False.
     """
     report, uri = storage.folder(options.report, "report"), storage.absolute(options.object_uri)
+    done = _forget(report, uri, options, say)
+    canary = storage.join(report, CANARY)
+    if any(True for _ in storage.list_names(storage.join(canary, tables.SWEEPS))):
+        done.update(_forget(canary, uri, options, say))
+    if not done["sweeps"] and not done["unfinished"]:
+        raise RequestError(f"object_uri: expected an object that a sweep of {report} knows, received {uri}")
+    return {"object_uri": uri, **done}
+
+
+def _forget(report: str, uri: str, options: ForgetOptions, say: Say) -> Counter[str]:
     done: Counter[str] = Counter(sweeps=0, rows=0, score_files=0, unfinished=0)
     with alone(report, options, say) as check:
         for sweep_id in sorted(storage.list_names(storage.join(report, tables.SWEEPS))):
@@ -59,9 +70,7 @@ def forget(options: ForgetOptions, say: Say) -> dict[str, Any]:
             write_report(report, sweep_id)
             say(f"sweep {sweep_id}: forgotten")
         done["labels"] = delete_labels(report, uri)
-    if not done["sweeps"] and not done["unfinished"]:
-        raise RequestError(f"object_uri: expected an object that a sweep of {report} knows, received {uri}")
-    return {"object_uri": uri, **done}
+    return done
 
 
 def _units(folder: str, uri: str) -> list[dict[str, Any]]:

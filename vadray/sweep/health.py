@@ -20,6 +20,7 @@ from vadray.report import tables
 from vadray.report.health import nights_of
 from vadray.sweep import scores
 
+NIGHTS_LOOKED_AT = 30  # of which some may have seen none of these cameras
 GOES_ON_S = 900.0  # from the end of one video to the beginning of the camera's next, to compare their views
 
 Key = tuple[str, str]  # camera and scoring digest
@@ -62,7 +63,8 @@ class ObjectFigures:
 
 def usual_cameras(report: str, sweep_id: str) -> dict[Key, UsualCamera]:
     """What is usual by the newest committed sweeps of the report."""
-    earlier = (other for other, _ in tables.committed_sweeps(report) if other != sweep_id)
+    newest = tables.committed_sweeps(report)[:NIGHTS_LOOKED_AT]
+    earlier = (other for other, _ in newest if other != sweep_id)
     return usual_of(itertools.islice(nights_of(report, earlier), NIGHTS))
 
 

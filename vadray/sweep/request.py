@@ -147,8 +147,8 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]) -> Iterator[dict[str, A
     options = prepared.options
     earlier: planning.Earlier | None
     if prepared.mirror is not None:
-        wanted, report = mirrored(prepared.mirror), prepared.mirror.report
-        earlier = lambda bundle, found: found.uri not in wanted  # noqa: E731
+        report = prepared.mirror.report
+        earlier = _all_but(mirrored(prepared.mirror))
     else:
         report = prepared.report
         earlier = None if options.all else Earlier(report, digests, options.retry_quarantined)
@@ -168,6 +168,11 @@ def plan_rows(prepared: Prepared, skipped: Counter[str]) -> Iterator[dict[str, A
         forgotten(prepared.report),
     )
     return planning.require_objects(rows, options, skipped)
+
+
+def _all_but(wanted: set[str]) -> planning.Earlier:
+    """As if an earlier sweep had dealt with all but these objects."""
+    return lambda bundle, found: found.uri not in wanted
 
 
 def mirrored(mirror: Mirror) -> set[str]:

@@ -137,7 +137,7 @@ def _kind(command: list[str]) -> str:
         return "decoder"
     if text.startswith("ray::MapWorker"):
         return "actor"
-    if text.startswith("ray::_finalise_part"):
+    if text.startswith(("ray::_finalise_part", "ray::_look_at_cameras")):
         return "finalising"
     if "spawn_main" in text:
         return "driver"

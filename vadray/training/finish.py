@@ -103,6 +103,7 @@ def finish(
         bundle,
         {
             **training,
+            **({} if taught else {"frames": calibration.default.frames}),
             "calibrated_on": data["calibrated_on"],
             "threshold": calibration.default.threshold,
             "extrapolated": calibration.default.extrapolated,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.media.conftest import column, decode_all, request_for
-from vadray.bench import decode, nodes, scale, specimens, sweep
+from vadray.bench import alarms, decode, nodes, scale, specimens, sweep
 from vadray.bench.planning import measured_planning
 from vadray.cli import main
 
@@ -73,6 +73,20 @@ def test_sweep_and_score_compare_with_what_is_usually_written(monkeypatch, capsy
     assert main(["bench", "score", "rounds=1", "detectors=conv_ae,frame_difference"]) == 0
     found = result(capsys)["detectors"]
     assert found["conv_ae"]["over_naive"] > 0 and "over_naive" not in found["frame_difference"]
+
+
+def test_alarms_are_counted_on_footage_that_calibrated_nothing(cluster, monkeypatch, capsys):
+    monkeypatch.setattr(alarms, "SECONDS", 60)
+    assert main(["bench", "alarms", "hours=0.1"]) == 0
+    found = result(capsys)
+    assert (found["calibrated_on_h"], found["unseen_h"]) == (0.3, 0.1)
+    for rate in alarms.RATES:
+        ways = found[f"{rate:g} an hour"]
+        assert ways.keys() == {"all", *alarms.CAMERAS, "little"}
+        assert ways["all"]["expected"] == pytest.approx(rate * 0.1)
+        # of so little no rate can be shown, and chance alone decides what is counted
+        assert ways["little"]["extrapolated"] and ways["little"]["as_predicted"] is None
+        assert ways["all"]["counted"] <= 12
 
 
 def test_score_refuses_a_detector_that_must_be_fitted_first(capsys):

@@ -43,7 +43,7 @@ def bench_alarms(options: BenchOptions, say: Say) -> dict[str, Any]:
     say(f"rendering and scoring {(unseen + known) * SECONDS / 3600:,.0f} hours of two cameras")
     with connected():
         tasks = [
-            _scored.remote(options.seed, list(range(first, min(first + AT_ONCE, unseen + known))))
+            _scored.remote(options.seed, list(range(first, min(first + AT_ONCE, unseen + known))), SECONDS)
             for first in range(0, unseen + known, AT_ONCE)
         ]
         videos = [video for part in ray.get(tasks) for video in part]
@@ -99,7 +99,7 @@ def _counted(
 
 
 @ray.remote(num_cpus=1)
-def _scored(seed: int, recordings: list[int]) -> list[VideoScores]:
+def _scored(seed: int, recordings: list[int], seconds: int) -> list[VideoScores]:
     configure_device(1)
     detector = detector_class(DETECTOR)(height=SIZE[1], width=SIZE[0])
     detector.build()
@@ -107,7 +107,7 @@ def _scored(seed: int, recordings: list[int]) -> list[VideoScores]:
     found = []
     for number in recordings:
         camera = CAMERAS[number % len(CAMERAS)]
-        shown, _ = scene(seed, camera, number, SECONDS * FPS, FPS, SIZE, [])
+        shown, _ = scene(seed, camera, number, seconds * FPS, FPS, SIZE, [])
         grey = np.stack([picture.mean(axis=-1, keepdims=True).round() for picture in shown]).astype(np.uint8)
         score = scorer.score(grey, 0)[0]
         found.append(VideoScores(camera, np.arange(len(score)) / FPS, score))

@@ -29,14 +29,14 @@ def swept_with(archive, bundles, tmp_path, capsys):
     return sweep
 
 
-LEFT = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
-
-
 def test_regions_times_and_repeats(swept_with, tmp_path, capsys):
     plain, frames, dropped = swept_with(None, "plain")
     assert plain and dropped == {} and all(event["rule"] is None for event in plain)
 
-    rules = {"rules": [{"name": "left side", "then": "keep", "polygons": LEFT}], "otherwise": "drop"}
+    mask = np.zeros((20, 20), np.uint8)
+    mask[:, :10] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    rules = {"rules": [{"name": "left side", "then": "keep", "mask": "mask.png"}], "otherwise": "drop"}
     kept, flagged, dropped = swept_with(rules, "left")
     assert kept and all(event["rule"] == "left side" for event in kept)
     sizes = {
@@ -47,35 +47,16 @@ def test_regions_times_and_repeats(swept_with, tmp_path, capsys):
     assert all(
         at_peak[event["object_uri"], event["peak_frame"]] < sizes[event["object_uri"]] / 2 for event in kept
     )
-    whole = {event["object_uri"]: 0 for event in plain}
-    for event in plain:
-        whole[event["object_uri"]] += 1
-    images = [event for event in plain if event["start_frame"] == event["end_frame"]]
     assert dropped.keys() == {"no rule"} and dropped["no rule"] >= 1
-    assert len(images) >= 1
     assert [(row["score"], row["p_value"]) for row in flagged] == [
         (row["score"], row["p_value"]) for row in frames
     ]
-
-    mask = np.zeros((20, 20), np.uint8)
-    mask[:, :10] = 255
-    cv2.imwrite(str(tmp_path / "mask.png"), mask)
-    rules = {"rules": [{"name": "left side", "then": "keep", "mask": "mask.png"}], "otherwise": "drop"}
-    by_mask, _, _ = swept_with(rules, "mask")
-    assert [event["event_id"] for event in by_mask] == [event["event_id"] for event in kept], (
-        "the same region"
-    )
 
     for event in plain:
         assert run(capsys, "label", tmp_path / "report", event["event_id"], "wrong")[0] == 0
     again = {"rules": [{"name": "known", "then": "drop", "repeats": {"of": "wrong", "overlap": 0.99}}]}
     rest, _, dropped = swept_with(again, "known")
     assert dropped.get("known", 0) >= 1 and len(rest) < len(plain)
-    twice = {
-        "rules": [{"name": "often", "then": "drop", "repeats": {"of": "events", "least": 3, "overlap": 0.99}}]
-    }
-    rest, _, dropped = swept_with(twice, "often")
-    assert dropped.get("often", 0) >= 1, "those on the left were there in three sweeps"
 
 
 @pytest.mark.parametrize(

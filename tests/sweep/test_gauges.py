@@ -28,10 +28,14 @@ def exported(name: str) -> dict[str, float]:
 def test_progress_of_a_sweep_reaches_the_metrics_port(cluster):
     gauges = SweepGauges("gauged", ["gate"], objects=10, units=5, done=1)
     chunk = {"bundle": 0, "last": True, "errors": [], "decode_s": 1.0, "score_s": 0.25}
-    gauges.tell({**chunk, "frames": 40, "scores": list(range(100))})
-    gauges.tell({**chunk, "frames": 0, "last": False, "scores": []})
+    gauges.tell(
+        [
+            {**chunk, "frames": 40, "scores": list(range(100))},
+            {**chunk, "frames": 0, "last": False, "scores": []},
+        ]
+    )
     reasons = [{"member": place, "reason": reason} for place, reason in enumerate("aab")]
-    gauges.tell({**chunk, "frames": 2, "errors": reasons, "scores": [100.0]})
+    gauges.tell([{**chunk, "frames": 2, "errors": reasons, "scores": [100.0]}])
     deadline = time.monotonic() + EXPORTED_WITHIN_S
     while exported("vadray_sweep_objects").get("quarantined") != 3 and time.monotonic() < deadline:
         time.sleep(1)

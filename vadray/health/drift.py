@@ -9,6 +9,11 @@ DECILES, LEAST_SHARE = 10, 1e-4
 SOME, SHIFTED = 0.1, 0.25  # the usual reading of the index: below nothing, between some drift, above a shift
 
 
+def known(value: float) -> float | None:
+    """None where a figure is NaN, since nothing was counted."""
+    return value if np.isfinite(value) else None
+
+
 def binned(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Counts int64 `[len(edges) - 1]`; what lies outside counts in the first or the last bin."""
     return np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]

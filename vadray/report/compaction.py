@@ -113,12 +113,17 @@ def change_of(
     group: Sequence[TableFile],
     added: TableFile | None,
     rows_gone: int = 0,
-    forgotten: str | None = None,
     pictures_gone: bool = False,
 ) -> Change:
     """What `files.record` takes."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Change(table, [file.path for file in group], added, at, rows_gone, forgotten, pictures_gone)
+    return Change(table, [file.path for file in group], added, at, rows_gone, pictures_gone)
+
+
+def apply(report_uri: str, sweep_id: str, change: Change) -> None:
+    """Makes a change count, and carries it out."""
+    files.record(report_uri, sweep_id, change)
+    carry_out(report_uri, sweep_id, change)
 
 
 def carry_out(report_uri: str, sweep_id: str, change: Change) -> None:

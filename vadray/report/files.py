@@ -35,7 +35,6 @@ class Change:
         added: What stands in their place; None where they were dropped.
         at: When, ISO 8601.
         rows_gone: How many rows fewer it has, because an object was forgotten.
-        forgotten: Digest of that object's name.
         pictures_gone: Whether pictures of events were taken out.
     """
 
@@ -44,7 +43,6 @@ class Change:
     added: TableFile | None
     at: str
     rows_gone: int = 0
-    forgotten: str | None = None
     pictures_gone: bool = False
 
     @property

@@ -12,6 +12,7 @@ from vadray.health.drift import (
     SHARPNESS_EDGES,
     SHIFTED,
     SOME,
+    known,
     ks_distance,
     median_of,
     stability_index,
@@ -94,14 +95,14 @@ def _drift(camera: str, tonight: list[Row], before: list[Row]) -> Drift:
     sharp, sharp_before = _counts(own, "sharpness"), _counts(earlier, "sharpness")
     return Drift(
         camera=camera,
-        calibration_index=_known(stability_index(p, uniform)),
-        calibration_distance=_known(ks_distance(p, uniform)),
-        nights_index=_known(stability_index(p, p_before)),
-        nights_distance=_known(ks_distance(p, p_before)),
+        calibration_index=known(stability_index(p, uniform)),
+        calibration_distance=known(ks_distance(p, uniform)),
+        nights_index=known(stability_index(p, p_before)),
+        nights_distance=known(ks_distance(p, p_before)),
         brightness=(_median(bright, BRIGHTNESS_EDGES), _median(bright_before, BRIGHTNESS_EDGES)),
-        brightness_index=_known(stability_index(bright, bright_before)),
+        brightness_index=known(stability_index(bright, bright_before)),
         sharpness=(_median(sharp, SHARPNESS_EDGES), _median(sharp_before, SHARPNESS_EDGES)),
-        sharpness_index=_known(stability_index(sharp, sharp_before)),
+        sharpness_index=known(stability_index(sharp, sharp_before)),
         fps=(_fps(own), _fps(earlier)),
     )
 
@@ -111,14 +112,10 @@ def _counts(rows: list[Row], name: str) -> np.ndarray:
 
 
 def _median(counts: np.ndarray, edges: np.ndarray) -> float | None:
-    return _known(median_of(counts, edges)) if len(counts) else None
+    return known(median_of(counts, edges)) if len(counts) else None
 
 
 def _fps(rows: list[Row]) -> float | None:
     timed = [row for row in rows if row["fps"]]
     seconds = sum(row["seconds"] for row in timed)
     return sum(row["fps"] * row["seconds"] for row in timed) / seconds if seconds else None
-
-
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from vadray.health.conditions import Stretch
-from vadray.health.drift import BRIGHTNESS_EDGES, P_BINS, SHARPNESS_EDGES, binned, median_of, p_counts
+from vadray.health.drift import BRIGHTNESS_EDGES, P_BINS, SHARPNESS_EDGES, binned, known, median_of, p_counts
 from vadray.health.found import Health, HourFigures
 from vadray.health.track import UsualView
 
@@ -105,8 +105,8 @@ def camera_rows(counts: Sequence[dict[CameraHour, Counts]], health: Health) -> l
                 "frames": own.frames,
                 "seconds": figures.seconds,
                 "fps": figures.frames / figures.seconds if figures.seconds else None,
-                "brightness": _known(median_of(own.brightness, BRIGHTNESS_EDGES)),
-                "sharpness": _known(median_of(own.sharpness, SHARPNESS_EDGES)),
+                "brightness": known(median_of(own.brightness, BRIGHTNESS_EDGES)),
+                "sharpness": known(median_of(own.sharpness, SHARPNESS_EDGES)),
                 "still": figures.still_s / figures.seconds if figures.seconds else 0.0,
                 "p_counts": own.p.tolist(),
                 "brightness_counts": own.brightness.tolist(),
@@ -117,7 +117,3 @@ def camera_rows(counts: Sequence[dict[CameraHour, Counts]], health: Health) -> l
             }
         )
     return rows
-
-
-def _known(value: float) -> float | None:
-    return value if np.isfinite(value) else None

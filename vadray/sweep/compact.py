@@ -88,9 +88,8 @@ def _compact_sweep(
     def replace(table: str, group: list[TableFile], added: TableFile | None) -> None:
         check()
         made = compaction.change_of(table, group, added)
-        files.record(report, sweep_id, made)
+        compaction.apply(report, sweep_id, made)
         since.append(made)
-        compaction.carry_out(report, sweep_id, made)
 
     gone = files.dropped(since)
     kept_days = {
@@ -145,9 +144,8 @@ def _drop_pictures(
         if added is not None:
             check()
             made = compaction.change_of("events", [file], added, pictures_gone=True)
-            files.record(report, sweep_id, made)
+            compaction.apply(report, sweep_id, made)
             since.append(made)
-            compaction.carry_out(report, sweep_id, made)
             changed = 1
     return changed
 

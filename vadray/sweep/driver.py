@@ -184,9 +184,10 @@ def _score_rest(
         for table in score_units(
             todo, prepared.bundles, prepared.shapes, options, folder, options.pictures, say=voice.say
         ):
-            for row in table.to_pylist():
+            rows = table.to_pylist()
+            gauges.tell(rows)
+            for row in rows:
                 tell(row)
-                gauges.tell(row)
                 sightings.look(row)
 
 

@@ -13,8 +13,7 @@ from vadray.config import ForgetOptions
 from vadray.errors import RequestError
 from vadray.health.found import HEALTH
 from vadray.report import compaction, files, tables
-from vadray.report.files import Change, TableFile
-from vadray.report.forgotten import digest_of, remember_to_forget
+from vadray.report.forgotten import remember_to_forget
 from vadray.report.html import write_report
 from vadray.report.labels import delete_labels
 from vadray.report.rewriting import rewrite, without_object
@@ -94,15 +93,12 @@ def _forget_rows(report: str, sweep_id: str, commit: dict[str, Any], uri: str) -
     for file in [file for standing in files.current(commit, since).values() for file in standing]:
         added = rewrite(report, file, without_object(uri))
         if added is not None:
-            _replace(report, sweep_id, file, added, digest_of(uri))
-            rows += file.rows - added.rows
+            gone = file.rows - added.rows
+            compaction.apply(
+                report, sweep_id, compaction.change_of(file.table, [file], added, rows_gone=gone)
+            )
+            rows += gone
     return rows
-
-
-def _replace(report: str, sweep_id: str, file: TableFile, added: TableFile, digest: str) -> None:
-    change: Change = compaction.change_of(file.table, [file], added, file.rows - added.rows, digest)
-    files.record(report, sweep_id, change)
-    compaction.carry_out(report, sweep_id, change)
 
 
 def _forget_scores(folder: str, units: list[dict[str, Any]], uri: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from ray.util.metrics import Gauge
@@ -42,15 +43,16 @@ class SweepGauges:
         self._of_scores = Gauge("vadray_sweep_scores", "raw scores", ("sweep_id", "bundle", "quantile"))
         self._set()
 
-    def tell(self, chunk: Mapping) -> None:
-        """Takes what came of a chunk: a row of `stages.summary`."""
-        self._done += int(chunk["last"])
-        self._frames += chunk["frames"]
-        self._reasons.update(error["reason"] for error in chunk["errors"])
-        for stage in self._seconds:
-            self._seconds[stage] += chunk[f"{stage}_s"]
-        if chunk["scores"]:
-            self._scores.setdefault(chunk["bundle"], deque(maxlen=RECENT)).extend(chunk["scores"])
+    def tell(self, chunks: Sequence[Mapping[str, Any]]) -> None:
+        """Takes what came of some chunks, rows of `stages.summary`: together, for a task may have many small ones."""
+        for chunk in chunks:
+            self._done += int(chunk["last"])
+            self._frames += chunk["frames"]
+            self._reasons.update(error["reason"] for error in chunk["errors"])
+            for stage in self._seconds:
+                self._seconds[stage] += chunk[f"{stage}_s"]
+            if chunk["scores"]:
+                self._scores.setdefault(chunk["bundle"], deque(maxlen=RECENT)).extend(chunk["scores"])
         self._set()
 
     def _set(self) -> None:

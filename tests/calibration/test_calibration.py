@@ -183,3 +183,4 @@ def test_hours_go_on_over_midnight():
     late = datetime(2026, 11, 22, 23, 59, 30, tzinfo=UTC)
     assert hours_of(late, np.array([0.0, 29.9, 30.0, 3629.0, 3630.0])).tolist() == [23, 23, 0, 0, 1]
     assert hours_of(None, np.zeros(3)) is None
+    assert hours_of(late.replace(hour=0, minute=0, second=0), np.zeros(3)) is None, "the day alone is known"

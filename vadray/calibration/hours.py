@@ -74,13 +74,15 @@ def _onto(score: np.ndarray, one: Levels, own: Levels) -> np.ndarray:
 
 
 def hours_of(captured_at: datetime | None, time_s: np.ndarray) -> np.ndarray | None:
-    """The hour of the day, UTC, of each frame, int64 `[n]`; None where it is not known when they were captured.
+    """The hour of the day, UTC, of each frame, int64 `[n]`; None where it is not known.
+
+    It is not known of an object of midnight to the second: a path that tells the day alone says that of noon too.
 
     Args:
         captured_at: When the object's first frame was captured.
         time_s: Seconds since then, `[n]`.
     """
-    if captured_at is None:
+    if captured_at is None or (captured_at.hour, captured_at.minute, captured_at.second) == (0, 0, 0):
         return None
     since_midnight = timedelta(hours=captured_at.hour, minutes=captured_at.minute, seconds=captured_at.second)
     return np.floor((since_midnight.total_seconds() + np.asarray(time_s)) / SECONDS).astype(np.int64) % 24

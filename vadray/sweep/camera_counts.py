@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from vadray.calibration.hours import hours_of
 from vadray.health.conditions import Stretch
 from vadray.health.drift import BRIGHTNESS_EDGES, P_BINS, SHARPNESS_EDGES, binned, known, median_of, p_counts
 from vadray.health.found import Health, HourFigures
@@ -14,7 +16,6 @@ from vadray.health.track import UsualView
 
 CameraHour = tuple[str, str, str, int | None]  # camera, scoring digest, digest of the calibration, hour
 _AT_ONCE = 8192
-_MICROSECONDS_OF_AN_HOUR = 3_600_000_000
 
 
 @dataclass
@@ -46,7 +47,13 @@ class CameraCounts:
         self.counts: dict[CameraHour, Counts] = {}
 
     def add(
-        self, rows: pa.Table, camera: str, scoring_digest: str, calibration: str, ill: Sequence[Stretch]
+        self,
+        rows: pa.Table,
+        camera: str,
+        scoring_digest: str,
+        calibration: str,
+        captured_at: datetime | None,
+        ill: Sequence[Stretch],
     ) -> None:
         """Counts rows of one object, but for those in which its camera was not well.
 
@@ -55,14 +62,15 @@ class CameraCounts:
             camera: Its camera.
             scoring_digest: Of the bundle that scored it.
             calibration: Digest of the calibration that its p-values follow from.
+            captured_at: When the object's first frame was captured, or None.
             ill: Stretches of the object.
         """
         if rows.num_rows == 0:
             return
-        captured = rows["captured_at"].cast(pa.int64()).fill_null(-1).to_numpy()
-        hour = np.where(captured < 0, -1, captured // _MICROSECONDS_OF_AN_HOUR % 24)
-        values = np.stack([hour, *(rows[name].to_numpy() for name in ("p_value", "brightness", "sharpness"))])
         time_s = rows["time_s"].to_numpy()
+        hours = hours_of(captured_at, time_s)
+        hour = np.full(len(time_s), -1) if hours is None else hours
+        values = np.stack([hour, *(rows[name].to_numpy() for name in ("p_value", "brightness", "sharpness"))])
         for stretch in ill:
             well = (time_s < stretch.start_s) | (time_s >= stretch.end_s)
             values, time_s = values[:, well], time_s[well]

@@ -96,6 +96,7 @@ def finalise_part(
                 timeline.camera,
                 timeline.unit["scoring_digest"],
                 digests[timeline.unit["bundle"]],
+                timeline.captured_at,
                 timeline.stretches,
             )
 

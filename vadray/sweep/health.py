@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from vadray import storage
+from vadray.calibration.hours import hours_of
 from vadray.health.conditions import STILL_SHARE, Stretch, Usual, conditions_of, stretches
 from vadray.health.figures import STEP, StepFigures
 from vadray.health.found import Health, HourFigures, NamedStretch
@@ -117,7 +118,7 @@ class _Gathering:
     def _look(self, time_s: float, view: bytes) -> None:
         hour = self._hour(time_s)
         moved = self._track.look(view)
-        usual = self._usual.views.get(hour)
+        usual = None if hour is None else self._usual.views.get(hour)  # night and day look unlike
         if usual is not None:
             moved = usual.is_left(view)
             self._compared.add(hour)
@@ -126,8 +127,8 @@ class _Gathering:
         self._views.setdefault(hour, (time_s, view))
 
     def _hour(self, time_s: float) -> int | None:
-        captured: datetime | None = self._member["captured_at"]
-        return None if captured is None else (captured + timedelta(seconds=time_s)).hour
+        hour = hours_of(self._member["captured_at"], np.array([time_s]))
+        return None if hour is None else int(hour[0])
 
     def finish(self) -> ObjectFigures:
         self._steps += self._figures.finish()

@@ -41,10 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG_REQUEST
     try:
         options = parse(command.options, known.config, _overrides(command, known, rest))
-        with _terminable():
+        with _terminable(), log.wrapped(console):
             status, result = command.run(options, console)
     except RequestError as error:
-        console.print(f"vadray {known.command}: {error}", style="red", markup=False)
+        console.print(f"vadray {known.command}: {error}", style=log.ERROR, markup=False)
         return WRONG_REQUEST
     except KeyboardInterrupt:
         console.print(
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return INTERRUPTED
     except VadrayError as error:
-        console.print(f"vadray {known.command}: {error}", style="red", markup=False)
+        console.print(f"vadray {known.command}: {error}", style=log.ERROR, markup=False)
         return next((status for kind, status in STATUS.items() if isinstance(error, kind)), FAILED)
     print(json.dumps(result), flush=True)
     return status

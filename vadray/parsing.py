@@ -2,18 +2,21 @@
 
 import difflib
 import re
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from vadray import storage
-from vadray.config import Options, Route
+from vadray.config import Options
 from vadray.errors import RequestError
 
 _PLAIN_TYPES = (
     (r"typing\.|vadray\.config\.(\w+\.)?", ""),
     (r" \| None(Type)?", ""),
+    (r"list\[(\w+)\]$", r"a list of \1"),
+    (r"^Union\[(.+)\]$", r"\1"),
+    (r", Literal\[", " or Literal["),
     ("Literal", "one of "),
     (r"\bint\b", "a whole number"),
     (r"\bfloat\b", "a number"),
@@ -46,25 +49,54 @@ def parse(options: type[OptionsType], config: str | None, overrides: dict[str, A
     try:
         return options.model_validate(values)
     except ValidationError as error:
-        raise RequestError(
-            "\n".join(_explain(options, problem, names) for problem in error.errors())
-        ) from None
+        told = dict.fromkeys(_explain(options, problem) for problem in error.errors())
+        raise RequestError("\n".join(told)) from None
 
 
-def _explain(options: type[Options], problem: Any, names: list[str]) -> str:
-    if not problem["loc"]:
+def _explain(options: type[Options], problem: Any) -> str:
+    path, field, model = _found(options, problem["loc"])
+    if not path:
         return problem["msg"].removeprefix("Value error, ")
-    key = ".".join(str(part) for part in problem["loc"])
-    name = str(problem["loc"][0])
-    field = options.model_fields.get(name)
-    if problem["type"] == "missing" and "." not in key:
+    key = ".".join(path)
+    if problem["type"] == "missing":
         return f"{key}: missing; expected {type_name(field)} ({field.description if field else ''})"
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), list(Route.model_fields), n=1)
+        near = difflib.get_close_matches(str(problem["loc"][-1]), list(model.model_fields), n=1, cutoff=0.5)
         return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+    if problem["type"] == "value_error":  # our own words, which say what was expected
+        return f"{key}: {problem['msg'].removeprefix('Value error, ')}, received {problem['input']!r}"
     # of a value that is no number or the like, pydantic's words say nothing more
-    why = "" if problem["type"].endswith(("_parsing", "_type")) else f" ({problem['msg']})"
+    plain = problem["type"].endswith(("_parsing", "_type")) or problem["type"] == "literal_error"
+    why = "" if plain else f" ({problem['msg']})"
     return f"{key}: expected {type_name(field)}, received {problem['input']!r}{why}"
+
+
+def _found(options: type[Options], place: tuple[Any, ...]) -> tuple[list[str], Any, type[Options]]:
+    """What pydantic's place of a value names: the path to it, its field, and the options that this is one of.
+
+    Items of a list are counted from 1. The rest of a place, which says what of a union was tried, is left out.
+    """
+    path: list[str] = []
+    field, model = None, options
+    for part in place:
+        if isinstance(part, int):
+            path.append(f"no. {part + 1}")
+            continue
+        inner = model if field is None else _options_in(field.annotation)
+        if inner is None:
+            break
+        path.append(str(part))
+        model, field = inner, inner.model_fields.get(part)
+        if field is None:
+            break
+    return path, field, model
+
+
+def _options_in(annotation: Any) -> type[Options] | None:
+    """The options that a type holds, as `list[Rule]` or `Repeats | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _options_in(one))), None)
 
 
 def type_name(field: Any) -> str:
@@ -96,7 +128,8 @@ def read_yaml(uri: str, argument: str = "--config") -> dict[str, Any]:
     except FileNotFoundError:
         raise RequestError(f"{argument} {uri}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"{argument} {uri}: expected YAML, received: {error}") from None
+        what = str(error).replace('in "<byte string>", ', "at ")
+        raise RequestError(f"{argument} {uri}: expected YAML, received: {what}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -109,7 +109,27 @@ def test_a_failure_is_told_and_an_answer_is_not_needed(archive, bundles, receive
     status, _, _ = run(capsys, *night, "gpus=3", f"notify={url}")
     assert status != 0
     assert [post["happened"] for post in posts] == ["failed"] and "gpus" in posts[0]["error"]
+    status, _, _ = run(capsys, *night, "--canary", tmp_path / "nowhere", f"notify={url}")
+    assert status == 2 and posts[1]["happened"] == "failed" and "nowhere" in posts[1]["error"]
+    assert posts[1]["sweep_id"] == "n" and len(posts) == 2
     status, _, said = run(capsys, *night, "notify=http://127.0.0.1:1/x")
     assert status == 0 and "notify: 127.0.0.1 was not reached to tell it 'committed'" in said
-    status, _, said = run(capsys, *night[:-1], "sweep_id=m", "notify=ftp://somebody:secret@host/x")
+    status, _, said = run(
+        capsys, *night[:-1], "sweep_id=m", "--dry-run", "notify=ftp://somebody:secret@host/x"
+    )
     assert status == 2 and "notify: expected an http:// or https:// address" in said and "secret" not in said
+
+
+def test_a_moment_that_rules_drop_is_not_told_of(archive, bundles, receiver, tmp_path, capsys):
+    url, posts = receiver
+    (tmp_path / "rules.yaml").write_text(
+        "rules: [{name: all, then: drop, cameras: '*'}, {name: b, then: keep, cameras: gaet}]"
+    )
+    night = ("sweep", archive.test, "--bundle", bundles["video"], f"out={tmp_path / 'report'}", "sweep_id=n")
+    told = ("notify_p=0.9", f"rules={tmp_path / 'rules.yaml'}", f"notify={url}")
+    status, result, said = run(capsys, *night, *told)
+    assert status == 0 and result["events"] == 0 and sum(result["dropped"].values()) > 0
+    assert "left out (all " in said and "rule b is for no camera of this archive: cameras gaet" in said
+    assert [post["happened"] for post in posts] == ["committed"]
+    status, _, said = run(capsys, *night, *told, "--dry-run")
+    assert status == 0 and "rule b is for no camera" in said

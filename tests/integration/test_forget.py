@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.running import run
+from vadray.health.nights import read_cameras
 from vadray.report.tables import TABLES, committed_sweeps, read_table
 from vadray.sweep import scores
 
@@ -23,6 +24,14 @@ def rows(report: Path) -> dict[str, list[dict]]:
     return {
         table: [row for sweep in sweeps for row in read_table(str(report), table, sweep).to_pylist()]
         for table in TABLES
+    }
+
+
+def hours_of_cameras(report: Path) -> set[tuple[str, str, int | None]]:
+    return {
+        (path.parent.name, row["camera"], row["hour"])
+        for path in report.glob("_sweeps/*/cameras.parquet")
+        for row in read_cameras(path.read_bytes())
     }
 
 
@@ -44,7 +53,10 @@ def test_nothing_of_it_is_left_and_all_else_stays(report, archive, bundles, caps
     picture = event["thumbnail"]
     assert picture in b"".join(path.read_bytes() for path in report.rglob("*.parquet")), "it is somewhere"
 
+    kept_hours = hours_of_cameras(report)
     status, done, said = run(capsys, "forget", report, uri)
+    gone_hours = kept_hours - hours_of_cameras(report)
+    assert gone_hours and {camera for _, camera, _ in gone_hours} == {event["camera"]}, "figures of its hours"
     expected = of(uri, before)
     assert status == 0 and done["rows"] == sum(expected.values()) and done["labels"] == 1
     assert "sweeps leave it out from now on" in said
@@ -63,7 +75,7 @@ def test_nothing_of_it_is_left_and_all_else_stays(report, archive, bundles, caps
 
     again = [str(part) for path in bundles.values() for part in ("--bundle", path)]
     status, planned, _ = run(capsys, "plan", archive.test, *again, f"out={report}", "all=true")
-    assert status == 0 and planned["left_out"]["to be forgotten"] == 1
+    assert status == 0 and planned["left_out"]["forgotten"] == 1
     assert planned["objects"] == len({row["object_uri"] for row in before["objects"]}) - 1
     status, repeated, _ = run(capsys, "forget", report, uri)
     assert status == 0 and (repeated["rows"], repeated["score_files"]) == (0, kind == "image"), (

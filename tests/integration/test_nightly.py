@@ -144,7 +144,7 @@ def test_what_is_no_longer_to_be_kept_is_dropped_and_verify_says_so(nights, plan
     assert not list(report.glob("frames/sweep=first/*")) and not (folder / "scores").exists()
     assert tables.read_table(str(report), "events", "first").num_rows > 0
     status, result = run(capsys, "verify", str(report))
-    assert status == 0 and result["dropped"] == ["frames", "scores"]
+    assert status == 0 and result["dropped_by_age"] == ["frames", "scores"]
     assert planned()["unchanged"] == unchanged, "what was scored stays known"
     assert run(capsys, "report", str(report))[0] == 0
     changes = [json.loads(path.read_text()) for path in sorted((folder / "changes").iterdir())]

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from tests.running import run
+from vadray.bundle import open_bundle
 from vadray.report.tables import read_commit, read_table
 
 
@@ -29,7 +30,7 @@ def swept_with(archive, bundles, tmp_path, capsys):
     return sweep
 
 
-def test_regions_times_and_repeats(swept_with, tmp_path, capsys):
+def test_regions_times_and_repeats(swept_with, bundles, tmp_path, capsys):
     plain, frames, dropped = swept_with(None, "plain")
     assert plain and dropped == {} and all(event["rule"] is None for event in plain)
 
@@ -38,6 +39,10 @@ def test_regions_times_and_repeats(swept_with, tmp_path, capsys):
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     rules = {"rules": [{"name": "left side", "then": "keep", "mask": "mask.png"}], "otherwise": "drop"}
     kept, flagged, dropped = swept_with(rules, "left")
+    threshold = open_bundle(str(bundles["video"])).calibration.default.threshold
+    for event in kept:
+        if event["end_frame"] > event["start_frame"]:  # of a video
+            assert event["peak_score"] >= threshold, "no mere echo of what was dropped beside it"
     assert kept and all(event["rule"] == "left side" for event in kept)
     sizes = {
         row["object_uri"]: row["width"]
@@ -63,13 +68,16 @@ def test_regions_times_and_repeats(swept_with, tmp_path, capsys):
     ("rules", "told"),
     [
         ({"rules": []}, "rules: expected"),
-        ({"rules": [{"name": "a", "then": "hide"}]}, "rules.0.then"),
+        ({"rules": [{"name": "a", "then": "hide"}]}, "rules.no. 1.then: expected one of"),
         (
             {"rules": [{"name": "a", "then": "drop", "polygons": [[[0, 0], [640, 0], [0, 1]]]}]},
             "shares of width and height",
         ),
-        ({"rules": [{"name": "a", "then": "drop", "hours": "22-6"}]}, "22:00-06:00"),
-        ({"rules": [{"name": "a", "then": "drop", "colour": 1}]}, "unknown key"),
+        (
+            {"rules": [{"name": "a", "then": "drop", "hours": "22-6"}]},
+            "rules.no. 1.hours: expected a span of the day, as 22:00-06:00, received '22-6'",
+        ),
+        ({"rules": [{"name": "a", "then": "drop", "camera": 1}]}, "unknown key; did you mean cameras?"),
         ({"rules": [{"name": "a", "then": "drop"}] * 2}, "names that differ"),
         ({"rules": [{"name": "a", "then": "drop"}], "time_zone": "Mars"}, "Europe/Berlin"),
         ({"rules": [{"name": "a", "then": "drop", "mask": "gone.png"}]}, "no such file"),

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from vadray import config, storage
 from vadray.commands.command import Result, cluster, say, table
-from vadray.commands.log import about, tell
+from vadray.commands.log import ERROR, WARNING, about, tell
+from vadray.errors import RequestError
 
 if TYPE_CHECKING:
     from vadray.sweep.driver import Voice
@@ -22,14 +23,17 @@ ALREADY = "is committed already: nothing to do; what came since is for another s
 
 def run_plan(options: config.SweepOptions, console: Console) -> Result:
     from vadray.sweep import request
+    from vadray.sweep.rules import unmatched
 
     prepared = request.prepare(options)
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     members: list[dict[str, Any]] = []  # the first and the last
+    cameras: set[str] = set()
     with cluster():
         for row in request.plan_rows(prepared, skipped):
             members = [*members[:1], row["members"][0]]
+            cameras.update(member["camera"] or "" for member in row["members"])
             if row["unit_index"] == 0:
                 counts["objects"] += len(row["members"])
                 counts[row["status"]] += len(row["members"])
@@ -52,6 +56,8 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
             "of both the day is known and the hour is not: if names tell it, pattern= can say where",
             markup=False,
         )
+    for doubt in unmatched(prepared.rules, cameras):
+        console.print(doubt, style=WARNING, markup=False)
     if request.committed(prepared):
         console.print(f"sweep {prepared.sweep_id} {ALREADY}", markup=False)
     for reason, count in sorted(skipped.items()):
@@ -76,16 +82,23 @@ def _is_midnight(member: dict[str, Any]) -> bool:
 
 
 def run_sweep(options: config.SweepOptions, console: Console) -> Result:
+    webhook = _webhook(options, console)
     if options.dry_run:
         return run_plan(options, console)
     from vadray.sweep import driver, request
     from vadray.sweep.progress import Progress
 
-    prepared = request.prepare(options)
+    try:
+        prepared = request.prepare(options)
+        committed = request.committed(prepared)
+    except RequestError as error:
+        if webhook:  # by night nobody reads the terminal
+            webhook.post("failed", f"a sweep of {options.archive} did not begin: {error}", error=str(error))
+        raise
     about(console, sweep_id=prepared.sweep_id)
-    webhook = _webhook(options, prepared, console)
+    if webhook:
+        webhook.about.update(sweep_id=prepared.sweep_id, report=prepared.report)
     voice = driver.Voice(say(console), Progress(console), webhook, partial(tell, console))
-    committed = request.committed(prepared)
     canary: dict[str, Any] = {}
     if committed:
         console.print(f"sweep {prepared.sweep_id} {ALREADY}", markup=False)
@@ -99,7 +112,7 @@ def run_sweep(options: config.SweepOptions, console: Console) -> Result:
     console.print(
         f"sweep {prepared.sweep_id}{then}: {counts['objects']:,} objects ({counts['scored']:,} scored, {counts['partial']:,} "
         f"partial, {counts['quarantined']:,} quarantined, {counts['unchanged']:,} unchanged, {counts['skipped']:,} "
-        f"skipped), {counts['frames']:,} frames, {counts['events']:,} events",
+        f"skipped), {counts['frames']:,} frames, {counts['events']:,} events{_left_out(commit.get('dropped', {}))}",
         markup=False,
     )
     page = storage.join(prepared.report, f"report-{prepared.sweep_id}.html")
@@ -109,6 +122,7 @@ def run_sweep(options: config.SweepOptions, console: Console) -> Result:
         console.print(
             f"{counts['quarantined']} of {counts['objects']} objects are quarantined, more than "
             f"max_quarantined={options.max_quarantined:g}: see objects.error",
+            style=WARNING,
             markup=False,
         )
         status = NEEDS_A_LOOK
@@ -121,8 +135,15 @@ def run_sweep(options: config.SweepOptions, console: Console) -> Result:
         **counts,
         **canary,
         "left_out": commit.get("left_out", {}),
+        "dropped": commit.get("dropped", {}),
         **{name: commit[name] for name in ("wall_s", "decode_s", "score_s", "attempts")},
     }
+
+
+def _left_out(dropped: dict[str, int]) -> str:
+    """How many events rules and the cameras' health left out, and which."""
+    why = ", ".join(f"{name} {count:,}" for name, count in sorted(dropped.items()))
+    return f", {sum(dropped.values()):,} left out ({why})" if dropped else ""
 
 
 def _canary(prepared: "Prepared", voice: "Voice", console: Console) -> dict[str, Any]:
@@ -139,13 +160,13 @@ def _canary(prepared: "Prepared", voice: "Voice", console: Console) -> dict[str,
     return {"canary": {**{name: found.difference[name] for name in names}, "report_html": found.page}}
 
 
-def _webhook(options: config.SweepOptions, prepared: "Prepared", console: Console) -> "Webhook | None":
+def _webhook(options: config.SweepOptions, console: Console) -> "Webhook | None":
     from vadray.sweep.notify import Webhook
 
     url = options.notify or os.environ.get("VADRAY_NOTIFY")
     if not url:
         return None
-    return Webhook(url, {"sweep_id": prepared.sweep_id, "report": prepared.report}, say(console))
+    return Webhook(url, {"sweep_id": options.sweep_id, "report": options.out}, say(console))
 
 
 def too_many_quarantined(counts: dict[str, int], most: float) -> bool:
@@ -159,7 +180,7 @@ def run_verify(options: config.VerifyOptions, console: Console) -> Result:
 
     found = verify(options.report, options.sweep_id)
     for fault in found["faults"]:
-        console.print(fault, style="red", markup=False)
+        console.print(fault, style=ERROR, markup=False)
     if not found["faults"]:
         console.print(
             f"sweep {found['sweep_id']} is complete: every planned unit once, counts and digests match",

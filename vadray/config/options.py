@@ -130,7 +130,7 @@ class CalibrationOptions(Options):
     per_camera: bool = Field(False, description="a threshold for each camera with enough data")
     per_hour: bool = Field(
         False,
-        description="with per_camera: and for each hour of the day (UTC) with enough, as 3 h for a rate of one an hour",
+        description="with per_camera: and for each hour of the day (UTC) with enough normal footage; for a rate of one an hour that is 3 hours of that hour",
     )
 
     @model_validator(mode="after")

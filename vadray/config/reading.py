@@ -15,7 +15,7 @@ class ReportOptions(VerifyOptions):
 class QueryOptions(Options):
     report: str = Field(description="the report to ask")
     sql: str = Field(
-        description="a SELECT over frames, events, objects, sweeps and labels, as DuckDB understands it"
+        description="a SELECT over frames, events, objects, sweeps, labels, health and cameras, as DuckDB understands it"
     )
     limit: int = Field(100, ge=1, description="rows to show, and to give as JSON")
     out: str | None = Field(

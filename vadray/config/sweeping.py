@@ -94,7 +94,7 @@ class PlanOptions(SweepOptions):
 
 
 class VerifyOptions(Options):
-    report: str = Field(description="the report to check")
+    report: str = Field(description="the report")
     sweep_id: str | None = Field(None, description="default: the latest")
 
 

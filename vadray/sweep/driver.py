@@ -28,6 +28,7 @@ from vadray.sweep.notify import Webhook
 from vadray.sweep.plan_store import FrozenPlan
 from vadray.sweep.progress import Progress
 from vadray.sweep.request import Prepared, committed, plan_rows
+from vadray.sweep.rules import frame_rules, unmatched, with_places
 from vadray.sweep.scoring import score_units
 from vadray.sweep.sightings import Log, Sightings
 from vadray.sweep.status import record_scoring
@@ -139,6 +140,8 @@ def _drive(prepared: Prepared, attempt: str, check: Callable[[], None], voice: V
     results = write_tables(prepared, plan, manifest, basis)
     check()
     commit = _commit(prepared, plan, basis, results, time.monotonic() - begun)
+    for doubt in unmatched(prepared.rules, commit["cameras"]):
+        say(doubt)
     try:
         write_report(prepared.report, prepared.sweep_id)
     except RequestError as error:  # a label that somebody damaged: the night is committed all the same
@@ -179,7 +182,15 @@ def _score_rest(
     names = [storage.name(bundle.uri) for bundle in prepared.bundles]
     gauges = SweepGauges(prepared.sweep_id, names, counts.get("planned", 0), total, total - todo.num_rows)
     calibrations = [bundle.calibration for bundle in prepared.bundles]
-    sightings = Sightings(todo, calibrations, voice.webhook, options.notify_p, voice.log)
+    sightings = Sightings(
+        todo,
+        calibrations,
+        folder,
+        lambda: frame_rules(with_places(prepared.rules, prepared.report)),
+        voice.webhook,
+        options.notify_p,
+        voice.log,
+    )
     with voice.progress.scoring(total, total - todo.num_rows) as tell:
         for table in score_units(
             todo, prepared.bundles, prepared.shapes, options, folder, options.pictures, say=voice.say

@@ -5,13 +5,17 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vadray import storage
 from vadray.archive.plan_files import read_part_rows
+from vadray.calibration.hours import hours_of
 from vadray.config import ForgetOptions
 from vadray.errors import RequestError
 from vadray.health.found import HEALTH
+from vadray.health.nights import CAMERAS_FILE, read_cameras, write_cameras
 from vadray.report import compaction, files, tables
 from vadray.report.forgotten import remember_to_forget
 from vadray.report.html import write_report
@@ -39,16 +43,16 @@ def forget(options: ForgetOptions, say: Say) -> dict[str, Any]:
         HeldElsewhere: A compaction of this report runs, and `wait` is False.
     """
     report, uri = storage.folder(options.report, "report"), storage.absolute(options.object_uri)
-    done = _forget(report, uri, options, say)
+    done = _forget(report, uri, options, say, "sweep")
     canary = storage.join(report, CANARY)
     if any(True for _ in storage.list_names(storage.join(canary, tables.SWEEPS))):
-        done.update(_forget(canary, uri, options, say))
+        done.update(_forget(canary, uri, options, say, "canary of"))
     if not done["sweeps"] and not done["unfinished"]:
         raise RequestError(f"object_uri: expected an object that a sweep of {report} knows, received {uri}")
     return {"object_uri": uri, **done}
 
 
-def _forget(report: str, uri: str, options: ForgetOptions, say: Say) -> Counter[str]:
+def _forget(report: str, uri: str, options: ForgetOptions, say: Say, what: str) -> Counter[str]:
     done: Counter[str] = Counter(sweeps=0, rows=0, score_files=0, unfinished=0)
     with alone(report, options, say) as check:
         for sweep_id in sorted(storage.list_names(storage.join(report, tables.SWEEPS))):
@@ -59,15 +63,16 @@ def _forget(report: str, uri: str, options: ForgetOptions, say: Say) -> Counter[
             commit = tables.read_commit(report, sweep_id)
             if commit is None:
                 done["unfinished"] += 1
-                say(f"sweep {sweep_id} is not committed yet: forget the object again once it is")
+                say(f"{what} {sweep_id} is not committed yet: forget the object again once it is")
                 continue
             check()
             done["sweeps"] += 1
+            _forget_cameras(report, sweep_id, units, uri)
             done["rows"] += _forget_rows(report, sweep_id, commit, uri)
             done["score_files"] += _forget_scores(tables.sweep_folder(report, sweep_id), units, uri)
             _forget_stretches(report, sweep_id, uri)
             write_report(report, sweep_id)
-            say(f"sweep {sweep_id}: forgotten")
+            say(f"{what} {sweep_id}: forgotten")
         done["labels"] = delete_labels(report, uri)
     return done
 
@@ -83,6 +88,31 @@ def _units(folder: str, uri: str) -> list[dict[str, Any]]:
         for row in read_part_rows(plan.uri(part), ["unit_id", "status", "members"])
         if any(member["object_uri"] == uri for member in row["members"])
     ]
+
+
+def _forget_cameras(report: str, sweep_id: str, units: list[dict[str, Any]], uri: str) -> None:
+    """Figures and views of its camera in the hours that it is of: they are of other objects too, and can't be told apart."""
+    member = next(member for unit in units for member in unit["members"] if member["object_uri"] == uri)
+    own = tables.read_table(report, "objects", sweep_id, ["object_uri", "duration_s"])
+    spans = own.filter(pc.equal(own["object_uri"], uri))["duration_s"].to_pylist()
+    if not spans:
+        return  # done already
+    camera = member["camera"] or ""
+    found = hours_of(member["captured_at"], np.append(np.arange(0.0, spans[0], 60.0), spans[0]))
+    hours: set[int | None] = {None} if found is None else set(found.tolist())
+
+    def is_left(row: dict[str, Any]) -> bool:
+        return row["camera"] != camera or row["hour"] not in hours
+
+    place = tables.sweep_folder(report, sweep_id, CAMERAS_FILE)
+    if storage.exists(place):
+        kept = [row for row in read_cameras(storage.read_bytes(place)) if is_left(row)]
+        storage.write_bytes(place, write_cameras(kept))
+    place = tables.sweep_folder(report, sweep_id, HEALTH)
+    if storage.exists(place):
+        content = json.loads(storage.read_bytes(place))
+        content["hours"] = [row for row in content["hours"] if is_left(row)]
+        storage.write_bytes(place, json.dumps(content).encode())
 
 
 def _forget_rows(report: str, sweep_id: str, commit: dict[str, Any], uri: str) -> int:

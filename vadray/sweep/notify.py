@@ -21,19 +21,24 @@ class Webhook:
 
     Args:
         url: http or https.
-        about: What every message says: sweep and report.
+        about: What every message says: sweep and report, as far as they are known.
         say: Tells a person.
 
     Raises:
         RequestError: It is no such address.
+
+    Attributes:
+        about: The same; may be added to.
     """
 
     def __init__(self, url: str, about: dict[str, Any], say: Say):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            received = f"{parts.scheme}://…" if parts.scheme else "none"
+            received = (
+                f"{parts.scheme}://…" if parts.scheme else "something else (not shown: it may be secret)"
+            )
             raise RequestError(f"notify: expected an http:// or https:// address, received {received}")
-        self._url, self._host, self._about, self._say = url, parts.hostname, about, say
+        self._url, self._host, self.about, self._say = url, parts.hostname, about, say
 
     def post(self, happened: str, text: str, **more: Any) -> bool:
         """Posts a message; tries again where the receiver is not there or has too much to do.
@@ -46,7 +51,7 @@ class Webhook:
         Returns:
             Whether it was taken.
         """
-        content = {"happened": happened, "text": text, **self._about, **more}
+        content = {"happened": happened, "text": text, **self.about, **more}
         again = Retry(
             total=TRIES - 1, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None
         )

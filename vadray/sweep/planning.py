@@ -26,7 +26,7 @@ PROBES_PER_TASK = 32
 BYTES_PER_TASK = 4 * 2**30
 TASKS_AHEAD = 16
 LAST, LATE_DAYS = "last", 7
-FORGOTTEN = "to be forgotten"  # reasons to leave an object out
+FORGOTTEN = "forgotten"  # reasons to leave an object out
 DEALT_WITH = "captured before what earlier sweeps have dealt with"
 
 # (bundle index, object) → whether an earlier sweep has dealt with this version of it
@@ -128,7 +128,7 @@ def require_objects(
 def _remembered(
     found: Iterator[ArchiveObject], forgot: Collection[str], skipped: Counter[str]
 ) -> Iterator[ArchiveObject]:
-    """Leaves out what is to be forgotten."""
+    """Leaves out what is forgotten."""
     for item in found:
         if digest_of(item.uri) in forgot:
             skipped[FORGOTTEN] += 1

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,18 @@ def _frame_rule(rule: Rule, document: Mapping[str, Any]) -> FrameRule:
         ),
         places=places,
     )
+
+
+def unmatched(document: Mapping[str, Any], cameras: Iterable[str]) -> list[str]:
+    """A line for each rule that is for none of the cameras: a name may be mistyped."""
+    rules = Rules(**document["rules"]).rules if document["rules"] else []
+    known = sorted(set(cameras))
+    return [
+        f"rule {rule.name} is for no camera of this archive: cameras {', '.join(rule.cameras)}; there are "
+        f"{', '.join(known) or 'none with a name'}"
+        for rule in rules
+        if not any(FrameRule(rule.name, True, rule.cameras).is_for(camera) for camera in known)
+    ]
 
 
 def to_json(document: dict[str, Any]) -> bytes:

@@ -32,11 +32,12 @@ SUMMARY = pa.schema(
     [
         ("unit_id", pa.string()),
         ("bundle", pa.int32()),
+        ("chunk", pa.int32()),
         ("last", pa.bool_()),
         ("frames", pa.int64()),
         (
             "errors",
-            pa.list_(pa.struct([("member", pa.int32()), ("reason", pa.string())])),
+            pa.list_(pa.struct([("member", pa.int32()), ("reason", pa.string()), ("error", pa.string())])),
         ),  # unreadable members
         ("decode_s", pa.float64()),
         ("score_s", pa.float64()),
@@ -301,7 +302,7 @@ def summary(table: pa.Table, bundle: int, smooth_s: float) -> pa.Table:
     """
     frames = scores.frames_of(table)
     errors = [
-        {"member": place, "reason": member["error_type"] or ""}
+        {"member": place, "reason": member["error_type"] or "", "error": member["error"] or ""}
         for place, member in enumerate(table["members"][0].as_py())
         if member["status"] == "quarantined"
     ]
@@ -320,6 +321,7 @@ def summary(table: pa.Table, bundle: int, smooth_s: float) -> pa.Table:
     row = {
         "unit_id": table["unit_id"][0].as_py(),
         "bundle": bundle,
+        "chunk": table["chunk"][0].as_py(),
         "last": table["last"][0].as_py(),
         "frames": count,
         "errors": errors,

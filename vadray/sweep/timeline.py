@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,10 @@ import pyarrow as pa
 from vadray.calibration.calibration import Calibration
 from vadray.calibration.events import runs
 from vadray.calibration.hours import hours_of
-from vadray.calibration.rules import NO_RULE, DroppedEvents, FrameRules, Scene, shares
+from vadray.calibration.rules import NO_RULE, DroppedEvents, FrameRules
 from vadray.health.conditions import Stretch
 from vadray.report.schemas import FRAMES
+from vadray.sweep.scene import scene_of
 
 _KEPT = (
     "time_s",
@@ -33,7 +33,6 @@ _KEPT = (
     "dropped",
 )
 _OUT_OF_EVENTS = np.finfo(np.float64).min  # the smoothed score of a frame that no event may have
-_MINUTES_OF_A_DAY = 24 * 60
 
 
 class ObjectTimeline:
@@ -62,12 +61,18 @@ class ObjectTimeline:
         self._by_hour = calibration.by_hour(self.camera)
         self._is_image = unit["kind"] == "image"
         self._smoother = calibration.smoother()
+        # what goes on in dropped frames must not reach into their neighbours: the mean over those that are kept is the
+        # mean of scores, 0 where dropped, over the mean of 1 and 0
+        self._kept_score, self._kept_share = calibration.smoother(), calibration.smoother()
         self._builder = calibration.event_builder(self.camera)
         asks = bool(rules.rules or stretches or not rules.keep_others)
         self._unruled = calibration.event_builder(self.camera) if asks else None  # to know what was dropped
         self._dropped = DroppedEvents()
         self._pending: dict[str, np.ndarray] = {}
-        self._smoothed = np.zeros(0)
+        self._smoothed, self._own = (
+            np.zeros(0),
+            np.zeros(0),
+        )  # over all frames, and over those that rules keep
         self._decided = 0  # frames already given out
         self._moments: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
@@ -117,17 +122,26 @@ class ObjectTimeline:
             before = self._pending.get(name)
             self._pending[name] = frames[name] if before is None else np.concatenate([before, frames[name]])
         smoothed = self._smoother.push(frames["time_s"], frames["score"])
-        return self._decide(smoothed, self._build(smoothed, reasons))
+        own = smoothed
+        if self._unruled is not None:
+            kept = ~frames["dropped"]
+            own = _kept_mean(
+                self._kept_score.push(frames["time_s"], np.where(kept, frames["score"], 0.0)),
+                self._kept_share.push(frames["time_s"], kept.astype(float)),
+            )
+        return self._decide(smoothed, own, self._build(smoothed, own, reasons))
 
     def finish(self) -> pa.Table:
         """The rows of `frames` that are left. `events` and `object_row` are complete afterwards."""
-        smoothed = self._smoother.finish()
-        flags = self._build(smoothed, np.zeros(0, object))
+        smoothed = own = self._smoother.finish()
+        if self._unruled is not None:
+            own = _kept_mean(self._kept_score.finish(), self._kept_share.finish())
+        flags = self._build(smoothed, own, np.zeros(0, object))
         last = self._builder.finish()
         if self._unruled is not None:
             self._dropped.push(self._unruled.finish(), last, np.zeros(0, object))
             self._dropped.finish()
-        rows = self._decide(smoothed, np.concatenate([flags, last]))
+        rows = self._decide(smoothed, own, np.concatenate([flags, last]))
         self._close()
         return rows
 
@@ -138,9 +152,7 @@ class ObjectTimeline:
         time_s = frames["time_s"]
         if self._unruled is None:
             return np.full(len(time_s), NO_RULE), np.full(len(time_s), "", object)
-        peak, box = shares(frames, info["width"] or 0, info["height"] or 0)
-        minute, weekday = self._time_of_day(time_s)
-        scene = Scene(self.camera, peak, box, frames["motion"], minute, weekday)
+        scene = scene_of(self.camera, self.captured_at, self._rules.time_zone, info, frames)
         decided, kept = self._rules.decide(scene)
         names = np.array([*(rule.name for rule in self._rules.rules), "no rule"], object)
         reasons = np.where(kept, "", names[decided]).astype(object)
@@ -148,15 +160,7 @@ class ObjectTimeline:
             reasons[(time_s >= stretch.start_s) & (time_s < stretch.end_s)] = f"camera {stretch.condition}"
         return decided, reasons
 
-    def _time_of_day(self, time_s: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Minute of the day and weekday, in the rules' time zone."""
-        if self.captured_at is None:
-            return None, None
-        local = self.captured_at.astimezone(ZoneInfo(self._rules.time_zone))
-        minute = np.floor(local.hour * 60 + local.minute + (local.second + time_s) / 60).astype(np.int64)
-        return minute % _MINUTES_OF_A_DAY, (local.weekday() + minute // _MINUTES_OF_A_DAY) % 7
-
-    def _build(self, smoothed: np.ndarray, reasons: np.ndarray) -> np.ndarray:
+    def _build(self, smoothed: np.ndarray, own: np.ndarray, reasons: np.ndarray) -> np.ndarray:
         """Flags of the frames that became decided."""
         start = len(self._smoothed)
         new = slice(start, start + len(smoothed))
@@ -165,23 +169,31 @@ class ObjectTimeline:
             if self._pending
             else (np.zeros(0), np.zeros(0, bool))
         )
-        levels = self._by_hour.levelled(smoothed, hours_of(self.captured_at, time_s))
+        hour = hours_of(self.captured_at, time_s)
+        levels = self._by_hour.levelled(own, hour)
         flags = self._builder.push(time_s, np.where(dropped, _OUT_OF_EVENTS, levels))
         if self._unruled is not None:
-            self._dropped.push(self._unruled.push(time_s, levels), flags, reasons)
+            without = self._unruled.push(time_s, self._by_hour.levelled(smoothed, hour))
+            self._dropped.push(without, flags, reasons)
         return flags
 
-    def _decide(self, smoothed: np.ndarray, flags: np.ndarray) -> pa.Table:
+    def _decide(self, smoothed: np.ndarray, own: np.ndarray, flags: np.ndarray) -> pa.Table:
         self._smoothed = np.concatenate([self._smoothed, smoothed])
+        self._own = np.concatenate([self._own, own])
         count = len(flags)
         if count == 0:
             return FRAMES.empty_table()
         decided = {name: values[:count] for name, values in self._pending.items()}
         hour = hours_of(self.captured_at, decided["time_s"])
         decided["p_value"] = self._by_hour.p_value(self._smoothed[:count], hour)
+        own_p = (
+            decided["p_value"]
+            if self._unruled is None
+            else np.where(decided["dropped"], 1.0, self._by_hour.p_value(self._own[:count], hour))
+        )
         self._pending = {name: values[count:] for name, values in self._pending.items()}
-        self._smoothed = self._smoothed[count:]
-        self._gather_events(decided, flags)
+        self._smoothed, self._own = self._smoothed[count:], self._own[count:]
+        self._gather_events({**decided, "own_p": own_p}, flags)
         self._anomalous += int(flags.sum())
         index = np.arange(self._decided, self._decided + count)
         self._decided += count
@@ -223,7 +235,7 @@ class ObjectTimeline:
                 "end_s": float(decided["time_s"][last]),
                 "peak_frame": self._decided + peak,
                 "peak_score": float(score.max()),
-                "p_value": float(np.where(decided["dropped"], 1.0, decided["p_value"])[within].min()),
+                "p_value": float(decided["own_p"][within].min()),
                 "rule": None if rule == NO_RULE else self._rules.rules[rule].name,
                 **{name: int(decided[name][peak]) for name in ("box_x", "box_y", "box_w", "box_h")},
             }
@@ -293,6 +305,11 @@ class ObjectTimeline:
             anomalous_frames=self._anomalous,
             max_score=self._max_score,
         )
+
+
+def _kept_mean(score: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Smoothed scores of kept frames alone; 0 where none is near, which is in no event in any case."""
+    return np.divide(score, share, out=np.zeros_like(score), where=share > 0)
 
 
 def object_row(unit: dict[str, Any], member: dict[str, Any], **figures: Any) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
     faults += _units(folder, planned, gone, scores_there=files.SCORES not in dropped)
     if not faults:
         faults += _rows(report, sweep_id, commit, planned, gone, since)
-    return {"sweep_id": sweep_id, "faults": faults, **commit["counts"], "dropped": sorted(dropped)}
+    return {"sweep_id": sweep_id, "faults": faults, **commit["counts"], "dropped_by_age": sorted(dropped)}
 
 
 def _files(report: str, sweep_id: str, commit: dict[str, Any], since: list[Change]) -> list[str]:

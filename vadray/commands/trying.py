@@ -29,10 +29,15 @@ DEMO_TRAINING: dict[str, dict[str, Any]] = {
 
 
 def run_synth(options: config.SynthOptions, console: Console) -> Result:
-    from vadray.synth import synthesise
+    from vadray.synth import plant_in, synthesise
 
-    kind = "both" if options.kind == "all" else options.kind
-    archive = synthesise(options.out, seed=options.seed, kind=kind)
+    if options.base is not None:
+        if options.kind == "image":
+            raise RequestError("kind: expected video with `base`, whose recordings are. Received: image")
+        archive = plant_in(options.base, options.out, seed=options.seed)
+    else:
+        kind = "both" if options.kind == "all" else options.kind
+        archive = synthesise(options.out, seed=options.seed, kind=kind)
     truth = json.loads(Path(archive.labels).read_text())
     console.print(
         f"wrote {archive.root}: train/ is normal, test/ has anomalies, labels.json says where", markup=False

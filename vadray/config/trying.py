@@ -11,6 +11,11 @@ class SynthOptions(Options):
     out: str = Field(description="folder to write")
     seed: int = Field(0)
     kind: Literal["all", "video", "image"] = Field("all")
+    base: str | None = Field(
+        None,
+        description="folder of recordings of a fixed camera, all normal: every second one is copied to train/, and in clips "
+        "of the others anomalies are planted; in place of drawn scenes",
+    )
 
 
 class DemoOptions(Options):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vadray.errors import RequestError
+from vadray.synth.planted import write_planted
 from vadray.synth.surfaces import write_images
 from vadray.synth.videos import write_videos
 
@@ -84,6 +85,29 @@ def synthesise(
         "images": images,
     }
     root.mkdir(parents=True, exist_ok=True)
+    (root / LABELS).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n")
+    return SynthArchive(root, root / "train", root / "test", root / LABELS)
+
+
+def plant_in(base: str | Path, out: str | Path, *, seed: int = 0) -> SynthArchive:
+    """Writes an archive of real recordings with planted anomalies; see `synth.planted`.
+
+    Args:
+        base: Folder of videos of one fixed camera, all normal.
+        out: Folder to write to; made when absent.
+        seed: Changes which objects are planted where.
+
+    Raises:
+        RequestError: There are too few videos, or nothing in them can be followed.
+    """
+    root = Path(out).absolute()
+    clips = write_planted(base, root, seed)
+    truth = {
+        "note": "Planted anomalies. Frames are counted from 0 and ranges include both ends; a box is x, y, width, height "
+        "in pixels, `box` around the whole event and `boxes` frame by frame.",
+        "clips": clips,
+        "images": {},
+    }
     (root / LABELS).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n")
     return SynthArchive(root, root / "train", root / "test", root / LABELS)
 

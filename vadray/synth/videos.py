@@ -64,7 +64,7 @@ def _clip_truth(
                     "start_frame": anomaly.start,
                     "end_frame": end,
                     "kind": anomaly.kind,
-                    "box": _union(by_frame),
+                    "box": union(by_frame),
                     "boxes": by_frame,
                 }
             )
@@ -72,7 +72,8 @@ def _clip_truth(
     return {"frames": frames, "anomalous": ranges, "events": events}
 
 
-def _union(boxes: list[Box]) -> Box:
+def union(boxes: list[Box]) -> Box:
+    """The smallest box around all."""
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
     return left, top, right - left, bottom - top

@@ -129,7 +129,9 @@ def test_a_moment_that_rules_drop_is_not_told_of(archive, bundles, receiver, tmp
     told = ("notify_p=0.9", f"rules={tmp_path / 'rules.yaml'}", f"notify={url}")
     status, result, said = run(capsys, *night, *told)
     assert status == 0 and result["events"] == 0 and sum(result["dropped"].values()) > 0
-    assert "left out (all " in said and "rule b is for no camera of this archive: cameras gaet" in said
+    assert (
+        "left out (all " in said and "rule b is for no camera of what is swept: its cameras are gaet" in said
+    )
     assert [post["happened"] for post in posts] == ["committed"]
     status, _, said = run(capsys, *night, *told, "--dry-run")
     assert status == 0 and "rule b is for no camera" in said

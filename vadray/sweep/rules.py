@@ -148,14 +148,14 @@ def _frame_rule(rule: Rule, document: Mapping[str, Any]) -> FrameRule:
 
 
 def unmatched(document: Mapping[str, Any], cameras: Iterable[str]) -> list[str]:
-    """A line for each rule that is for none of the cameras: a name may be mistyped."""
+    """A line for each rule whose `cameras` name none of those that there are: one may be mistyped."""
     rules = Rules(**document["rules"]).rules if document["rules"] else []
     known = sorted(set(cameras))
     return [
-        f"rule {rule.name} is for no camera of this archive: cameras {', '.join(rule.cameras)}; there are "
-        f"{', '.join(known) or 'none with a name'}"
+        f"rule {rule.name} is for no camera of what is swept: its cameras are {', '.join(rule.cameras)}, there "
+        f"{'is' if len(known) == 1 else 'are'} {', '.join(filter(None, known)) or 'none with a name'}"
         for rule in rules
-        if not any(FrameRule(rule.name, True, rule.cameras).is_for(camera) for camera in known)
+        if known and not any(FrameRule(rule.name, True, rule.cameras).is_for(camera) for camera in known)
     ]
 
 

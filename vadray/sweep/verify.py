@@ -21,7 +21,8 @@ def verify(report: str, sweep_id: str | None) -> dict[str, Any]:
     """Checks files against their digests, the plan against the manifest, and the tables against each other.
 
     Returns:
-        `{"sweep_id", "faults": [text, …], "objects", "units", "frames", "events"}`.
+        `{"sweep_id", "faults": [text, …], "objects", "units", "frames", "events", "dropped_by_age"}`: counts are of
+        the commit; the last names tables and scores that `compact` has taken away since.
 
     Raises:
         RequestError: There is no such committed sweep.

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from tests.faults.inject import schedule
 from tests.faults.material import material
 from tests.faults.soak import Place, soak, undisturbed
@@ -9,6 +11,7 @@ from tests.ray_head import WorkerNode, running_ray_head
 from vadray import storage
 
 
+@pytest.mark.soak
 def test_a_sweep_that_is_struck_at_every_phase_equals_an_undisturbed_one(s3_server, tmp_path):
     archive, bundles = material(tmp_path / "material")
     remote = f"{s3_server.uri}/soak/archive"

@@ -11,7 +11,7 @@ from vadray.errors import RequestError
 from vadray.evaluation.datasets import read_labels
 from vadray.synth import plant_in, synthesise
 from vadray.synth.movers import background_of, tracks
-from vadray.synth.planted import KINDS, NORMAL, _clip, plant
+from vadray.synth.planted import KINDS, NORMAL, plant, read_clip
 from vadray.synth.videos import encode
 
 
@@ -26,7 +26,7 @@ def base(tmp_path_factory):
 @pytest.fixture(scope="module")
 def material(base):
     """A clip, and what moves in another one of the same camera."""
-    one, other = (_clip(path)[0] for path in sorted(base.iterdir())[1:3])
+    one, other = (read_clip(path)[0] for path in sorted(base.iterdir())[1:3])
     found = tracks(other, background_of(other))
     return one, max(found, key=len)
 
@@ -38,7 +38,7 @@ def test_it_is_laid_out_as_other_sets_are(base, tmp_path, capsys):
     assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "train").iterdir()} == kept
     truth = json.loads((tmp_path / "out" / "labels.json").read_text())["clips"]
     for name, clip in truth.items():
-        pictures, fps = _clip(tmp_path / "out" / name)
+        pictures, fps = read_clip(tmp_path / "out" / name)
         assert len(pictures) == clip["frames"] == 200 and fps == 10
         assert (not clip["events"]) == name.endswith(f"-{NORMAL}.mp4"), name
     labelled = read_labels(str(tmp_path / "out"))

@@ -73,6 +73,11 @@ def _onto(score: np.ndarray, one: Levels, own: Levels) -> np.ndarray:
     return level
 
 
+def tells_day_alone(captured_at: datetime) -> bool:
+    """Whether it is midnight to the second."""
+    return (captured_at.hour, captured_at.minute, captured_at.second) == (0, 0, 0)
+
+
 def hours_of(captured_at: datetime | None, time_s: np.ndarray) -> np.ndarray | None:
     """The hour of the day, UTC, of each frame, int64 `[n]`; None where it is not known.
 
@@ -82,7 +87,7 @@ def hours_of(captured_at: datetime | None, time_s: np.ndarray) -> np.ndarray | N
         captured_at: When the object's first frame was captured.
         time_s: Seconds since then, `[n]`.
     """
-    if captured_at is None or (captured_at.hour, captured_at.minute, captured_at.second) == (0, 0, 0):
+    if captured_at is None or tells_day_alone(captured_at):
         return None
     since_midnight = timedelta(hours=captured_at.hour, minutes=captured_at.minute, seconds=captured_at.second)
     return np.floor((since_midnight.total_seconds() + np.asarray(time_s)) / SECONDS).astype(np.int64) % 24

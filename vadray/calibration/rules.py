@@ -131,6 +131,11 @@ class FrameRules:
     keep_others: bool = True
     time_zone: str = "UTC"
 
+    @property
+    def decide_anything(self) -> bool:
+        """Whether there is a rule, or frames are dropped for want of one."""
+        return bool(self.rules) or not self.keep_others
+
     def decide(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
         """Which rule decides each frame, its number or `NO_RULE`, int64 `[n]`; and whether it is kept, bool `[n]`."""
         decided = np.full(len(scene.peak), NO_RULE)

@@ -80,6 +80,39 @@ class Smoother:
         self._done = 0  # frames at the front whose smoothed score was already returned
 
 
+class KeptSmoother:
+    """As `Smoother`, but the mean is over the frames that are kept: what goes on in the others does not reach into it.
+
+    Args:
+        smooth_s: Width of the window in seconds, at least 0.
+    """
+
+    def __init__(self, smooth_s: float):
+        # of scores, 0 where not kept, and of 1 and 0: their quotient is the mean of those that are
+        self._score, self._share = Smoother(smooth_s), Smoother(smooth_s)
+
+    def push(self, time_s: np.ndarray, score: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """As `Smoother.push`; 0 where no kept frame is near.
+
+        Args:
+            time_s: Seconds, `[n]`.
+            score: Scores, `[n]`.
+            kept: Which count, bool `[n]`.
+        """
+        return self._mean(
+            self._score.push(time_s, np.where(kept, score, 0.0)),
+            self._share.push(time_s, kept.astype(float)),
+        )
+
+    def finish(self) -> np.ndarray:
+        """As `Smoother.finish`."""
+        return self._mean(self._score.finish(), self._share.finish())
+
+    @staticmethod
+    def _mean(score: np.ndarray, share: np.ndarray) -> np.ndarray:
+        return np.divide(score, share, out=np.zeros_like(score), where=share > 0)
+
+
 def _reach_s(smooth_s: float) -> float:
     if not (np.isfinite(smooth_s) and smooth_s >= 0):
         raise ValueError(f"`smooth_s` must be a number of seconds, at least 0. Received: {smooth_s}")

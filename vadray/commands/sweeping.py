@@ -22,6 +22,7 @@ ALREADY = "is committed already: nothing to do; what came since is for another s
 
 
 def run_plan(options: config.SweepOptions, console: Console) -> Result:
+    from vadray.calibration.hours import tells_day_alone
     from vadray.sweep import request
     from vadray.sweep.rules import unmatched
 
@@ -51,7 +52,8 @@ def run_plan(options: config.SweepOptions, console: Console) -> Result:
     )
     for place, member in zip(("first", "last"), members, strict=False):
         console.print(f"the {place}: {_as_understood(member)}", markup=False)
-    if members and all(_is_midnight(member) for member in members):
+    captured = [member["captured_at"] for member in members]
+    if captured and all(time is not None and tells_day_alone(time) for time in captured):
         console.print(
             "of both the day is known and the hour is not: if names tell it, pattern= can say where",
             markup=False,
@@ -74,11 +76,6 @@ def _as_understood(member: dict[str, Any]) -> str:
     captured = member["captured_at"]
     when = f"captured {captured:%Y-%m-%d %H:%M:%S} UTC" if captured else "captured at an unknown time"
     return f"{member['object_uri']} is of camera {member['camera'] or '(none)'}, {when}"
-
-
-def _is_midnight(member: dict[str, Any]) -> bool:
-    captured = member["captured_at"]
-    return captured is not None and (captured.hour, captured.minute, captured.second) == (0, 0, 0)
 
 
 def run_sweep(options: config.SweepOptions, console: Console) -> Result:

@@ -1,6 +1,5 @@
 """`vadray forget`: an object's rows and pictures leave every table, score file and page of a report."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ from vadray.archive.plan_files import read_part_rows
 from vadray.calibration.hours import hours_of
 from vadray.config import ForgetOptions
 from vadray.errors import RequestError
-from vadray.health.found import HEALTH
+from vadray.health.found import HEALTH, Health, from_json, to_json
 from vadray.health.nights import CAMERAS_FILE, read_cameras, write_cameras
 from vadray.report import compaction, files, tables
 from vadray.report.forgotten import remember_to_forget
@@ -70,7 +69,6 @@ def _forget(report: str, uri: str, options: ForgetOptions, say: Say, what: str) 
             _forget_cameras(report, sweep_id, units, uri)
             done["rows"] += _forget_rows(report, sweep_id, commit, uri)
             done["score_files"] += _forget_scores(tables.sweep_folder(report, sweep_id), units, uri)
-            _forget_stretches(report, sweep_id, uri)
             write_report(report, sweep_id)
             say(f"{what} {sweep_id}: forgotten")
         done["labels"] = delete_labels(report, uri)
@@ -91,28 +89,30 @@ def _units(folder: str, uri: str) -> list[dict[str, Any]]:
 
 
 def _forget_cameras(report: str, sweep_id: str, units: list[dict[str, Any]], uri: str) -> None:
-    """Figures and views of its camera in the hours that it is of: they are of other objects too, and can't be told apart."""
+    """Its stretches, and figures and views of its camera in its hours: they are of other objects too, and can't be told apart."""
     member = next(member for unit in units for member in unit["members"] if member["object_uri"] == uri)
-    own = tables.read_table(report, "objects", sweep_id, ["object_uri", "duration_s"])
-    spans = own.filter(pc.equal(own["object_uri"], uri))["duration_s"].to_pylist()
-    if not spans:
-        return  # done already
-    camera = member["camera"] or ""
-    found = hours_of(member["captured_at"], np.append(np.arange(0.0, spans[0], 60.0), spans[0]))
-    hours: set[int | None] = {None} if found is None else set(found.tolist())
-
-    def is_left(row: dict[str, Any]) -> bool:
-        return row["camera"] != camera or row["hour"] not in hours
-
+    camera, hours = member["camera"] or "", _hours(report, sweep_id, member)
     place = tables.sweep_folder(report, sweep_id, CAMERAS_FILE)
     if storage.exists(place):
-        kept = [row for row in read_cameras(storage.read_bytes(place)) if is_left(row)]
+        rows = read_cameras(storage.read_bytes(place))
+        kept = [row for row in rows if row["camera"] != camera or row["hour"] not in hours]
         storage.write_bytes(place, write_cameras(kept))
     place = tables.sweep_folder(report, sweep_id, HEALTH)
     if storage.exists(place):
-        content = json.loads(storage.read_bytes(place))
-        content["hours"] = [row for row in content["hours"] if is_left(row)]
-        storage.write_bytes(place, json.dumps(content).encode())
+        health = from_json(storage.read_bytes(place))
+        stretches = [one for one in health.stretches if one.object_uri != uri]
+        figures = {key: one for key, one in health.hours.items() if key[0] != camera or key[-1] not in hours}
+        storage.write_bytes(place, to_json(Health(stretches, figures)))
+
+
+def _hours(report: str, sweep_id: str, member: dict[str, Any]) -> set[int | None]:
+    """Hours of the day of an object; none where its rows are gone already, and these with them."""
+    own = tables.read_table(report, "objects", sweep_id, ["object_uri", "duration_s"])
+    spans = own.filter(pc.equal(own["object_uri"], member["object_uri"]))["duration_s"].to_pylist()
+    if not spans:
+        return set()
+    found = hours_of(member["captured_at"], np.append(np.arange(0.0, spans[0], 60.0), spans[0]))
+    return {None} if found is None else set(found.tolist())
 
 
 def _forget_rows(report: str, sweep_id: str, commit: dict[str, Any], uri: str) -> int:
@@ -160,11 +160,3 @@ def _without_member(row: pa.Table, gone: int) -> pa.Table:
     content["frames"] = [content["frames"][place] for place in kept]
     content["members"][gone] |= {"error_type": None, "error": None}
     return pa.Table.from_pylist([content], scores.SCORES)
-
-
-def _forget_stretches(report: str, sweep_id: str, uri: str) -> None:
-    place = tables.sweep_folder(report, sweep_id, HEALTH)
-    if storage.exists(place):
-        content = json.loads(storage.read_bytes(place))
-        content["stretches"] = [one for one in content["stretches"] if one["object_uri"] != uri]
-        storage.write_bytes(place, json.dumps(content).encode())

@@ -109,10 +109,8 @@ def prepare(options: SweepOptions, mirror: Mirror | None = None) -> Prepared:
     """
     planning.time_range(options)
     bundles = [open_bundle(route.path) for route in options.bundle]
-    for bundle in bundles:
+    for bundle in (*bundles, *(open_bundle(route.path) for route in options.canary)):
         _ = bundle.calibration  # a bundle without one is refused now, not after a night of scoring
-    for route in options.canary:
-        _ = open_bundle(route.path).calibration
     archive = storage.absolute(options.archive)
     if not storage.is_s3(archive) and not os.path.exists(archive):
         raise RequestError(f"archive: expected a folder or a file, found nothing at {archive}")

@@ -1,6 +1,6 @@
 """What single chunks have to tell while a sweep runs: the first that is as severe as asked for, and what is unreadable."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from vadray import storage
 from vadray.calibration.calibration import Calibration
 from vadray.calibration.rules import FrameRules
-from vadray.calibration.smoothing import smooth
+from vadray.calibration.smoothing import KeptSmoother
 from vadray.sweep import scores
 from vadray.sweep.notify import Webhook
 from vadray.sweep.scene import scene_of
@@ -70,8 +70,9 @@ class Sightings:
         own = (calibration.default, *calibration.cameras.values())
         if min(float(one.p_value(chunk["peak"]["score"])) for one in own) > self._severity:
             return  # whichever camera it is
-        asks = self._rules.rules or not self._rules.keep_others
-        peaks = self._kept_peaks(chunk, calibration.rules.smooth_s) if asks else [chunk["peak"]]
+        peaks: Iterable[Row] = [chunk["peak"]]
+        if self._rules.decide_anything:
+            peaks = self._kept_peaks(chunk, calibration.rules.smooth_s)
         for peak in peaks:
             member = self._member(chunk["unit_id"], peak["member"])
             p_value = float(calibration.for_camera(member["camera"]).p_value(peak["score"]))
@@ -107,11 +108,11 @@ class Sightings:
             _, kept = self._rules.decide(scene)
             if not kept.any():
                 continue
-            share = smooth(own["time_s"], kept.astype(float), smooth_s)
-            score = smooth(own["time_s"], np.where(kept, own["score"], 0.0), smooth_s)
-            mean = np.divide(score, share, out=np.full_like(score, -np.inf), where=kept)
-            at = int(mean.argmax())
-            yield {"score": float(mean[at]), "time_s": float(own["time_s"][at]), "member": place}
+            smoother = KeptSmoother(smooth_s)
+            parts = [smoother.push(own["time_s"], own["score"], kept), smoother.finish()]
+            smoothed = np.where(kept, np.concatenate(parts), -np.inf)
+            at = int(smoothed.argmax())
+            yield {"score": float(smoothed[at]), "time_s": float(own["time_s"][at]), "member": place}
 
     def _member(self, unit_id: str, place: int) -> dict[str, Any]:
         row = pc.index(self._units["unit_id"], unit_id).as_py()

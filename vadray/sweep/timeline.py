@@ -13,6 +13,7 @@ from vadray.calibration.calibration import Calibration
 from vadray.calibration.events import runs
 from vadray.calibration.hours import hours_of
 from vadray.calibration.rules import NO_RULE, DroppedEvents, FrameRules
+from vadray.calibration.smoothing import KeptSmoother
 from vadray.health.conditions import Stretch
 from vadray.report.schemas import FRAMES
 from vadray.sweep.scene import scene_of
@@ -61,18 +62,14 @@ class ObjectTimeline:
         self._by_hour = calibration.by_hour(self.camera)
         self._is_image = unit["kind"] == "image"
         self._smoother = calibration.smoother()
-        # what goes on in dropped frames must not reach into their neighbours: the mean over those that are kept is the
-        # mean of scores, 0 where dropped, over the mean of 1 and 0
-        self._kept_score, self._kept_share = calibration.smoother(), calibration.smoother()
+        self._kept_smoother = KeptSmoother(calibration.rules.smooth_s)
         self._builder = calibration.event_builder(self.camera)
-        asks = bool(rules.rules or stretches or not rules.keep_others)
+        asks = rules.decide_anything or bool(stretches)
         self._unruled = calibration.event_builder(self.camera) if asks else None  # to know what was dropped
         self._dropped = DroppedEvents()
         self._pending: dict[str, np.ndarray] = {}
-        self._smoothed, self._own = (
-            np.zeros(0),
-            np.zeros(0),
-        )  # over all frames, and over those that rules keep
+        self._smoothed = np.zeros(0)
+        self._own = np.zeros(0)  # smoothed over the frames that rules keep
         self._decided = 0  # frames already given out
         self._moments: list[dict[str, Any]] = []
         self._open: dict[str, Any] | None = None
@@ -124,18 +121,14 @@ class ObjectTimeline:
         smoothed = self._smoother.push(frames["time_s"], frames["score"])
         own = smoothed
         if self._unruled is not None:
-            kept = ~frames["dropped"]
-            own = _kept_mean(
-                self._kept_score.push(frames["time_s"], np.where(kept, frames["score"], 0.0)),
-                self._kept_share.push(frames["time_s"], kept.astype(float)),
-            )
+            own = self._kept_smoother.push(frames["time_s"], frames["score"], ~frames["dropped"])
         return self._decide(smoothed, own, self._build(smoothed, own, reasons))
 
     def finish(self) -> pa.Table:
         """The rows of `frames` that are left. `events` and `object_row` are complete afterwards."""
         smoothed = own = self._smoother.finish()
         if self._unruled is not None:
-            own = _kept_mean(self._kept_score.finish(), self._kept_share.finish())
+            own = self._kept_smoother.finish()
         flags = self._build(smoothed, own, np.zeros(0, object))
         last = self._builder.finish()
         if self._unruled is not None:
@@ -305,11 +298,6 @@ class ObjectTimeline:
             anomalous_frames=self._anomalous,
             max_score=self._max_score,
         )
-
-
-def _kept_mean(score: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Smoothed scores of kept frames alone; 0 where none is near, which is in no event in any case."""
-    return np.divide(score, share, out=np.zeros_like(score), where=share > 0)
 
 
 def object_row(unit: dict[str, Any], member: dict[str, Any], **figures: Any) -> dict[str, Any]:

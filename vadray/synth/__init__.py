@@ -78,14 +78,7 @@ def synthesise(
         clips = write_videos(root, seed, normal_videos, test_videos, round(seconds * fps), fps, size)
     if kind != "video":
         images = write_images(root, seed, normal_images, test_images)
-    truth = {
-        "note": "Synthetic. Frames are counted from 0 and ranges include both ends; a box is x, y, width, "
-        "height in pixels, `box` around the whole event and `boxes` frame by frame.",
-        "clips": clips,
-        "images": images,
-    }
-    root.mkdir(parents=True, exist_ok=True)
-    (root / LABELS).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n")
+    _write_truth(root, "Synthetic.", clips, images)
     return SynthArchive(root, root / "train", root / "test", root / LABELS)
 
 
@@ -102,13 +95,7 @@ def plant_in(base: str | Path, out: str | Path, *, seed: int = 0) -> SynthArchiv
     """
     root = Path(out).absolute()
     clips = write_planted(base, root, seed)
-    truth = {
-        "note": "Planted anomalies. Frames are counted from 0 and ranges include both ends; a box is x, y, width, height "
-        "in pixels, `box` around the whole event and `boxes` frame by frame.",
-        "clips": clips,
-        "images": {},
-    }
-    (root / LABELS).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n")
+    _write_truth(root, "Planted anomalies.", clips, {})
     return SynthArchive(root, root / "train", root / "test", root / LABELS)
 
 
@@ -125,3 +112,14 @@ def read_truth(out: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise RequestError(f"`out`: expected a folder with a {LABELS}. Received: {str(out)!r}")
     return json.loads(path.read_text())
+
+
+def _write_truth(root: Path, what: str, clips: dict[str, Any], images: dict[str, Any]) -> None:
+    truth = {
+        "note": f"{what} Frames are counted from 0 and ranges include both ends; a box is x, y, width, "
+        "height in pixels, `box` around the whole event and `boxes` frame by frame.",
+        "clips": clips,
+        "images": images,
+    }
+    root.mkdir(parents=True, exist_ok=True)
+    (root / LABELS).write_text(json.dumps(truth, indent=1, sort_keys=True) + "\n")

@@ -10,7 +10,6 @@ pace, and is normal: what only answers to pasting is found out by it.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,22 @@ import av
 import cv2
 import numpy as np
 
+from vadray.archive.listing import VIDEO_SUFFIXES
+from vadray.calibration.events import runs
 from vadray.errors import RequestError
-from vadray.synth.movers import Track, background_of, tracks
-from vadray.synth.videos import encode, union
+from vadray.synth.drawing import Box
+from vadray.synth.movers import Cutout, Track, background_of, tracks
+from vadray.synth.videos import encode, truth_of
 
 NORMAL = "normal"
 KINDS = ("fast", "large", "broad", "foreign", "backwards", "halted", NORMAL)
-SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".ts", ".webm")
 FRAMES = 300  # of a clip
 LEAST_FRAMES = 40
 WIDTH = 480  # of a clip at most, in pixels
 SEEN = 0.5  # opacity from which on a pixel is the object's
 LEAST_SEEN = 30  # pixels of it that must be in the picture for a frame to be anomalous
 
-Box = tuple[int, int, int, int]
+Look = tuple[np.ndarray, np.ndarray]  # picture and opacity
 
 
 def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
@@ -46,14 +47,14 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
         RequestError: There are fewer than four videos, or nothing in them can be followed.
     """
     base = Path(base).absolute()
-    videos = sorted(path for path in base.rglob("*") if path.suffix.lower() in SUFFIXES)
+    videos = sorted(path for path in base.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     if len(videos) < 4:
         raise RequestError(f"base: expected a folder of at least 4 videos, found {len(videos)} in {base}")
     for path in videos[::2]:
         copy = root / "train" / path.relative_to(base)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    clips = {path: _clip(path) for path in videos[1::2]}
+    clips = {path: read_clip(path) for path in videos[1::2]}
     clips = {path: clip for path, clip in clips.items() if len(clip[0]) >= LEAST_FRAMES}
     movers = {path: tracks(pictures, background_of(pictures)) for path, (pictures, _) in clips.items()}
     truth = {}
@@ -74,7 +75,11 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
             name = "-".join(path.relative_to(base).with_suffix("").parts)
             file = root / "test" / f"{name}-{kind}.mp4"
             encode(file, iter(planted), fps, (planted.shape[2], planted.shape[1]))
-            truth[file.relative_to(root).as_posix()] = _truth(len(planted), boxes, kind)
+            flags = np.isin(np.arange(len(planted)), list(boxes))
+            events = [
+                (kind, start, [boxes[at] for at in range(start, end + 1)]) for start, end in runs(flags)
+            ]
+            truth[file.relative_to(root).as_posix()] = truth_of(len(planted), events)
     if not truth:
         raise RequestError(
             f"base: expected videos in which something that moves alone can be followed for 20 frames, found none in {base}"
@@ -126,17 +131,7 @@ def plant(
         place = place if place <= last else 2 * last - place
         one = track[place if pace > 0 else last - place]
         x, y = first.x + speed_x * way, first.y + speed_y * np.clip(way, -last, last)
-        if shape is None:
-            picture, opacity = one.picture, one.opacity
-            left, top = x - (one.x - one.left), y - (one.y - one.top)
-        else:
-            picture, opacity = shape
-            left, top = x - picture.shape[1] / 2, y - picture.shape[0] / 2
-        if scale != (1.0, 1.0):
-            foot = top + picture.shape[0]
-            size = (max(1, round(picture.shape[1] * scale[0])), max(1, round(picture.shape[0] * scale[1])))
-            picture, opacity = cv2.resize(picture, size), cv2.resize(opacity, size)
-            left, top = x - size[0] / 2, foot - size[1]
+        picture, opacity, left, top = _look(one, x, y, shape, scale)
         if mirrored:
             picture, opacity = picture[:, ::-1], opacity[:, ::-1]
             left = planted.shape[2] - left - picture.shape[1]
@@ -146,7 +141,28 @@ def plant(
     return planted, boxes
 
 
-def _shape(random: np.random.Generator, track: Track) -> tuple[np.ndarray, np.ndarray]:
+def _look(
+    one: Cutout, x: float, y: float, shape: Look | None, scale: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Picture, opacity, left and top of the object, or of the shape in its place, whose centre is at x, y.
+
+    It is scaled across and down by `scale`, and stands where it stood.
+    """
+    if shape is None:
+        picture, opacity = one.picture, one.opacity
+        left, top = x - (one.x - one.left), y - (one.y - one.top)
+    else:
+        picture, opacity = shape
+        left, top = x - picture.shape[1] / 2, y - picture.shape[0] / 2
+    if scale != (1.0, 1.0):
+        foot = top + picture.shape[0]
+        size = (max(1, round(picture.shape[1] * scale[0])), max(1, round(picture.shape[0] * scale[1])))
+        picture, opacity = cv2.resize(picture, size), cv2.resize(opacity, size)
+        left, top = x - size[0] / 2, foot - size[1]
+    return picture, opacity, left, top
+
+
+def _shape(random: np.random.Generator, track: Track) -> Look:
     """A textured rectangle or ellipse about as large as the object."""
     high = max(6, round(track[0].picture.shape[0] * random.uniform(0.6, 1.3)))
     wide = max(6, round(high * random.uniform(0.6, 1.8)))
@@ -185,7 +201,7 @@ def _paste(picture: np.ndarray, cutout: np.ndarray, opacity: np.ndarray, left: i
     )
 
 
-def _clip(path: Path) -> tuple[np.ndarray, int]:
+def read_clip(path: Path) -> tuple[np.ndarray, int]:
     """The first frames of a video, uint8 `[n, height, width, 3]` BGR of at most `WIDTH` columns, and its frames a second."""
     pictures = []
     with av.open(str(path)) as container:
@@ -198,33 +214,3 @@ def _clip(path: Path) -> tuple[np.ndarray, int]:
             if len(pictures) == FRAMES:
                 break
     return np.array(pictures, np.uint8), fps
-
-
-def _truth(frames: int, boxes: dict[int, Box], kind: str) -> dict[str, Any]:
-    events = [
-        {
-            "start_frame": run[0],
-            "end_frame": run[-1],
-            "kind": kind,
-            "box": union([boxes[frame] for frame in run]),
-            "boxes": [boxes[frame] for frame in run],
-        }
-        for run in _runs(sorted(boxes))
-    ]
-    return {
-        "frames": frames,
-        "anomalous": [[event["start_frame"], event["end_frame"]] for event in events],
-        "events": events,
-    }
-
-
-def _runs(frames: Sequence[int]) -> Iterator[list[int]]:
-    """Consecutive numbers together."""
-    run: list[int] = []
-    for frame in frames:
-        if run and frame != run[-1] + 1:
-            yield run
-            run = []
-        run.append(frame)
-    if run:
-        yield run

@@ -1,6 +1,6 @@
 """The videos of the synthetic archive: which anomalies appear when, the files, and their truth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -54,26 +54,38 @@ def _plan(seed: int, index: int, frames: int, fps: int, size: tuple[int, int]) -
 def _clip_truth(
     frames: int, anomalies: list[Anomaly], boxes: Callable[[Anomaly, int], Box]
 ) -> dict[str, Any]:
-    events = []
-    for anomaly in anomalies:
-        if anomaly.start < frames:
-            end = min(anomaly.end, frames - 1)
-            by_frame = [boxes(anomaly, frame) for frame in range(anomaly.start, end + 1)]
-            events.append(
-                {
-                    "start_frame": anomaly.start,
-                    "end_frame": end,
-                    "kind": anomaly.kind,
-                    "box": union(by_frame),
-                    "boxes": by_frame,
-                }
-            )
-    ranges = [[event["start_frame"], event["end_frame"]] for event in events]
-    return {"frames": frames, "anomalous": ranges, "events": events}
+    return truth_of(
+        frames,
+        [
+            (one.kind, one.start, [boxes(one, at) for at in range(one.start, min(one.end + 1, frames))])
+            for one in anomalies
+            if one.start < frames
+        ],
+    )
 
 
-def union(boxes: list[Box]) -> Box:
-    """The smallest box around all."""
+def truth_of(frames: int, events: Iterable[tuple[str, int, list[Box]]]) -> dict[str, Any]:
+    """A clip of `synth.read_truth`.
+
+    Args:
+        frames: Of the clip.
+        events: Kind, first frame, and the boxes of it and those that follow.
+    """
+    told = [
+        {
+            "start_frame": start,
+            "end_frame": start + len(boxes) - 1,
+            "kind": kind,
+            "box": _union(boxes),
+            "boxes": boxes,
+        }
+        for kind, start, boxes in events
+    ]
+    ranges = [[event["start_frame"], event["end_frame"]] for event in told]
+    return {"frames": frames, "anomalous": ranges, "events": told}
+
+
+def _union(boxes: list[Box]) -> Box:
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[0] + box[2] for box in boxes), max(box[1] + box[3] for box in boxes)
     return left, top, right - left, bottom - top

@@ -199,7 +199,7 @@ class AppearanceMotionAutoencoder(FusedDetector):
 
     def fit_normal(self, runs: Iterable[np.ndarray]) -> None:
         counts = np.zeros(SPEED_BINS, np.int64)
-        for block in self._blocks(runs):
+        for block in self.blocks(runs):
             speed = ops.convert_to_numpy(_length(self.coarse_flow(self.prepare(block))))
             counts += np.histogram(speed, SPEED_BINS, (0, 2 * FLOW_MOST_PX))[0]
         if counts.any():

@@ -1,6 +1,6 @@
 """What every detector is: a Keras model that turns frames into per-frame scores and coarse error maps."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -17,6 +17,7 @@ from vadray.errors import RequestError
 from vadray.media.flow_code import FLOW_CHANNELS, FLOW_LEVELS, FLOW_MOST_PX, FLOW_ZERO
 
 ERROR_NORMS = ("squared", "absolute")
+BLOCK_FRAMES = 64
 
 
 class Detector(keras.Model):
@@ -70,6 +71,8 @@ class Detector(keras.Model):
     always_compiled: ClassVar[bool] = False  # by XLA on CPUs too: many small operations, which it makes one
 
     needs_labels: ClassVar[bool] = False  # learns from a labelled set rather than from normal footage
+    # of which the error map is made up, where there are several: see `parts`
+    kinds_of_error: tuple[str, ...] = ()
     takes_backbone: ClassVar[bool] = False  # has an encoder that a pre-trained network can take the place of
 
     def __init__(
@@ -247,6 +250,20 @@ class Detector(keras.Model):
                 gone through more than once.
         """
 
+    def blocks(self, runs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Runs, as `fit_normal` has them, in parts of `context + n` frames, `n` at most 64 or a stride.
+
+        Frames that do not fill a stride are left out.
+        """
+        most = max(self.stride, BLOCK_FRAMES // self.stride * self.stride)
+        for run in runs:
+            if len(run) < self.window:
+                continue
+            for start in range(0, len(run) - self.window + 1, most):
+                block = run[start : start + self.context + most]
+                count = (len(block) - self.context) // self.stride * self.stride
+                yield block[: self.context + count]
+
     def reconstruct(self, frames: Any) -> Any:
         """Normal appearance of each scored frame.
 
@@ -288,6 +305,17 @@ class Detector(keras.Model):
         error, mse = self.errors(frames)
         cells = ops.average_pool(error[..., None], self.cell, strides=self.cell, padding="valid")
         return ops.average_pool(cells, 3, strides=1, padding="same")[..., 0], mse
+
+    def parts(self, frames: Any) -> tuple[list[Any], Any]:
+        """What each of `kinds_of_error` has to do with the error map.
+
+        Args:
+            frames: As for `errors`.
+
+        Returns:
+            `(maps, mse [n])`: a map `[n, height / cell, width / cell]` for each of `kinds_of_error`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is abstract in `parts`")
 
     def score(self, frames: Any) -> tuple[Any, Any, Any]:
         """Scores frames, encoding each once.

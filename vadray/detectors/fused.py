@@ -1,6 +1,6 @@
 """Detectors that score by errors of several kinds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,6 @@ from keras import ops
 from vadray.detectors.base import Detector
 from vadray.detectors.layers.normal_error import DEVIATIONS
 from vadray.errors import RequestError
-
-BLOCK_FRAMES = 64
 
 
 class FusedDetector(Detector):
@@ -32,8 +30,6 @@ class FusedDetector(Detector):
     Raises:
         RequestError: An argument is out of its range.
     """
-
-    kinds_of_error: tuple[str, ...]
 
     def __init__(self, height: int, width: int, *, shares: Iterable[float], **kwargs: Any):
         super().__init__(height, width, **kwargs)
@@ -62,15 +58,7 @@ class FusedDetector(Detector):
         raise NotImplementedError(f"{type(self).__name__} is abstract in `error_maps`")
 
     def parts(self, frames: Any) -> tuple[list[Any], Any]:
-        """What each kind of error adds to the error map.
-
-        Args:
-            frames: As for `error_maps`.
-
-        Returns:
-            `(maps, mse [n])`: a map `[n, height / cell, width / cell]` for each of `kinds_of_error`; their sum is
-            `cell_errors`.
-        """
+        """As `Detector.parts`: the sum is `cell_errors`."""
         maps, mse = self.error_maps(frames)
         usual = ops.convert_to_tensor(self.usual)
         parts = [
@@ -103,7 +91,7 @@ class FusedDetector(Detector):
             ValueError: No run is as long as a window.
         """
         count, total, squares = 0, 0.0, 0.0
-        for block in self._blocks(runs):
+        for block in self.blocks(runs):
             maps = [self.to_cells(error) for error in self.error_maps(self.prepare(block))[0]]
             values = np.stack([ops.convert_to_numpy(cells).ravel() for cells in maps]).astype(np.float64)
             count += values.shape[1]
@@ -114,17 +102,6 @@ class FusedDetector(Detector):
         mean = np.asarray(total) / count
         usual = mean + DEVIATIONS * np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 0.0))
         self.usual.assign(np.where(usual > 0, usual, 1.0))
-
-    def _blocks(self, runs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Runs in parts of bounded size, each `context + n` frames; frames that do not fill a stride are left out."""
-        most = max(self.stride, BLOCK_FRAMES // self.stride * self.stride)
-        for run in runs:
-            if len(run) < self.window:
-                continue
-            for start in range(0, len(run) - self.window + 1, most):
-                block = run[start : start + self.context + most]
-                count = (len(block) - self.context) // self.stride * self.stride
-                yield block[: self.context + count]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "shares": list(self.shares)}

@@ -11,6 +11,7 @@ from vadray.detectors.frame_difference import FrameDifference
 from vadray.detectors.frame_prediction import FramePrediction
 from vadray.detectors.memory_ae import MemoryAutoencoder
 from vadray.detectors.motion import Motion
+from vadray.detectors.perspective_motion import PerspectiveMotion
 from vadray.detectors.recognition import RecognitionDetector
 from vadray.detectors.stae import SpatiotemporalAutoencoder
 from vadray.detectors.stcen import SpatiotemporalConsistency
@@ -31,6 +32,7 @@ DETECTORS: dict[str, type[Detector]] = {
         AppearanceMotionAutoencoder,
         MemoryAutoencoder,
         FramePrediction,
+        PerspectiveMotion,
         Motion,
         FrameDifference,
         RecognitionDetector,

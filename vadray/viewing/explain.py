@@ -12,7 +12,6 @@ from vadray import storage
 from vadray.bundle import Bundle, open_bundle
 from vadray.config import ExplainOptions
 from vadray.detectors.base import Detector
-from vadray.detectors.fused import FusedDetector
 from vadray.errors import RequestError
 from vadray.media.isolation import IsolatedDecoder
 from vadray.report.sql import database
@@ -118,7 +117,7 @@ def _normality(detector: Detector, frames: Any, seen: np.ndarray, peak: int) -> 
             ("normal to the detector", np.clip(normal, 0, 1)),
             ("difference", np.abs(seen - normal).mean(-1)),
         ]
-    if isinstance(detector, FusedDetector) and len(detector.kinds_of_error) > 1:
+    if len(detector.kinds_of_error) > 1:
         parts, _ = detector.parts(frames)
         panels += [
             (f"by {kind}", np.asarray(part)[peak])

@@ -103,7 +103,7 @@ def test_footage_too_short_is_refused():
         ({"flow": 0}, "`flow` must be at least 1"),
         ({"window": 1}, "`stride` \\+ 1"),
         ({"around": (4, 5)}, "positive odd numbers"),
-        ({"around": (5,)}, "positive odd numbers"),
+        ({"around": 5}, "positive odd numbers"),
         ({"least_speed": 0.0}, "`least_speed` must be above 0"),
     ],
 )

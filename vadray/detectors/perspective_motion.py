@@ -104,7 +104,11 @@ class PerspectiveMotion(Detector):
         **kwargs: Any,
     ):
         super().__init__(height, width, channels, window, stride, cell, flow, **kwargs)
-        self.around, self.around_change, self.least_speed = tuple(around), around_change, least_speed
+        self.around, self.around_change, self.least_speed = (
+            tuple(np.ravel(around).tolist()),
+            around_change,
+            least_speed,
+        )
         if flow < 1:
             raise RequestError(f"Argument `flow` must be at least 1 frame. Received: flow={flow}")
         if self.context < 1:

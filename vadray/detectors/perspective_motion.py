@@ -133,14 +133,14 @@ class PerspectiveMotion(Detector):
             name="usual",
         )
 
-    def maps(self, frames: Any) -> tuple[Any, Any]:
-        """Speed in pixels per `flow` frames and change in grey levels.
+    def error_maps(self, frames: Any) -> tuple[list[Any], Any]:
+        """Speed in pixels per `flow` frames and change in grey levels, before they are divided by what is usual.
 
         Args:
             frames: float32 `[context + n, height, width, input_channels]`, prepared.
 
         Returns:
-            Two maps `[n, height / cell, width / cell]`.
+            `(maps, mse [n])`: two maps `[n, height / cell, width / cell]`.
         """
         flow = frames[self.context :, ..., self.channels :]
         speed = ops.sqrt(ops.sum(ops.square(flow), axis=-1))
@@ -151,14 +151,18 @@ class PerspectiveMotion(Detector):
         )
         mean = second / ops.maximum(first, TINY) * ops.cast(share > LEAST_SHARE, "float32")
         picture = frames[self.context - 1 :, ..., : self.channels]
-        change = ops.mean(ops.abs(picture[1:] - picture[:-1]), axis=-1) * GREY_LEVELS
-        return _around(mean, 3, 3), _around(self._cells(change), self.around_change, self.around_change)
+        difference = picture[1:] - picture[:-1]
+        change = ops.mean(ops.abs(difference), axis=-1) * GREY_LEVELS
+        maps = [
+            _around(mean, 3, 3),
+            _around(self._cells(change), self.around_change, self.around_change),
+        ]
+        return maps, ops.mean(ops.square(difference), axis=(1, 2, 3))
 
     def parts(self, frames: Any) -> tuple[list[Any], Any]:
+        maps, mse = self.error_maps(frames)
         usual = ops.convert_to_tensor(self.usual)
-        parts = [values / usual[number][:, None] for number, values in enumerate(self.maps(frames))]
-        picture = frames[self.context - 1 :, ..., : self.channels]
-        return parts, ops.mean(ops.square(picture[1:] - picture[:-1]), axis=(1, 2, 3))
+        return [values / usual[number][:, None] for number, values in enumerate(maps)], mse
 
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
         (speed, change), mse = self.parts(frames)
@@ -171,7 +175,10 @@ class PerspectiveMotion(Detector):
             ValueError: No run is as long as a window.
         """
         largest = [
-            [ops.convert_to_numpy(ops.max(values, axis=2)) for values in self.maps(self.prepare(block))]
+            [
+                ops.convert_to_numpy(ops.max(values, axis=2))
+                for values in self.error_maps(self.prepare(block))[0]
+            ]
             for block in self.blocks(runs)
         ]
         if not largest:

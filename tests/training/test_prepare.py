@@ -3,6 +3,7 @@
 import pytest
 
 from vadray.config import TrainOptions
+from vadray.errors import RequestError
 from vadray.training.prepare import detector_config
 
 
@@ -13,3 +14,9 @@ from vadray.training.prepare import detector_config
 def test_the_seed_goes_to_what_draws_at_random(detector, settings, expected):
     options = TrainOptions(archive="x", out="y", detector=detector, seed=3, settings=settings)
     assert detector_config(options).get("seed") == expected
+
+
+def test_folds_are_refused_where_each_would_be_a_training():
+    options = TrainOptions(archive="x", out="y", detector="stae", folds=4)
+    with pytest.raises(RequestError, match="folds: expected a detector that is fitted in one pass; stae"):
+        detector_config(options)

@@ -43,6 +43,12 @@ class TrainOptions(ArchiveOptions, ClusterOptions, UnitOptions, CalibrationOptio
     validation: float = Field(
         0.2, gt=0, lt=1, description="share of videos (or images) held out, for validation and calibration"
     )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        description="parts of the footage, each scored by a detector fitted on the others, so that all of it calibrates and "
+        "all of it is learned from; for detectors that are fitted in one pass",
+    )
     test: float = Field(
         0.15,
         ge=0,

@@ -136,6 +136,8 @@ def held_out_videos(bundle: Bundle, units: list[PlanRow], archive: str) -> set[s
     data: Mapping[str, Any] = bundle.info.get("data", {})
     if data.get("fingerprint") != footage.fingerprint(units):
         return "the bundle was trained on other footage, or this was changed or cut otherwise since"
+    if data.get("folds"):
+        return "the bundle learned from all of its videos, after cross-validation"
     if data["held_out_by"] != "video":
         return "the bundle held out a part of its only video"
     if "validation" not in data:

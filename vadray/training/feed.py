@@ -6,7 +6,7 @@ tasks gather windows ahead of the step that needs them. So the order of samples 
 workers there are: two workers with half the batch see what one sees with the whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,23 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Samples"]) -> "Samples":
+        """Those of several loads, one after the other, of windows of the same length."""
+        before = np.cumsum([0, *(len(part.chunks) for part in parts)])
+        return cls(
+            [chunk for part in parts for chunk in part.chunks],
+            np.concatenate(
+                [
+                    part.places + np.array([first, 0, 0])
+                    for part, first in zip(parts, before[:-1], strict=True)
+                ]
+            ),
+            parts[0].window,
+            sum(part.frames for part in parts),
+            np.concatenate([part.motion for part in parts]),
+        )
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-
 from vadray import storage
 from vadray.bundle import Bundle, recalibrate, write_bundle
+from vadray.calibration.calibration import VideoScores
 from vadray.config import TrainOptions
 from vadray.detectors.base import Detector
 from vadray.training.calibrate import fit_calibration, score_footage
+from vadray.training.folds import score_folds
 from vadray.training.normal import fit_normal, needs_fit
 from vadray.training.prepare import Prepared
 from vadray.training.start import Start, against_start
@@ -56,7 +56,7 @@ class Learned:
 def finish(
     learned: Learned, prepared: Prepared, options: TrainOptions, place: str, begun: float, say: Say
 ) -> Trained:
-    """Measures what is usual, calibrates on the held-out footage, writes the bundle, forgets the checkpoints.
+    """Measures what is usual, calibrates on the held-out footage (or on each fold), writes the bundle, forgets the checkpoints.
 
     Args:
         learned: What was trained; its detector is changed in place.
@@ -66,14 +66,17 @@ def finish(
         begun: Of the command, by `time.monotonic`.
         say: Tells a person.
     """
+    scored: list[VideoScores] = []
+    if prepared.folds:
+        scored = score_folds(learned.detector, learned.config, prepared, options, place, say)
     if prepared.learned is not None and needs_fit(learned.detector):
         say("measuring what is usual in the footage")
-        threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
-        fit_normal(learned.detector, learned.config, prepared.learned, threads)
+        fit_normal(learned.detector, learned.config, prepared.learned)
     training = {**learned.training, "train_s": round(time.monotonic() - begun, 1)}
     # of a detector that takes nothing from the footage all of it is as good as held out
     taught = prepared.learned is not None
-    data = {**prepared.provenance(options), "calibrated_on": "held-out part" if taught else "all of it"}
+    calibrated_on = "every fold" if prepared.folds else "held-out part" if taught else "all of it"
+    data = {**prepared.provenance(options), "calibrated_on": calibrated_on}
     provenance = {"data": data, "training": training, "history": learned.history}
     candidate = write_bundle(
         storage.join(place, "candidate"),
@@ -84,8 +87,13 @@ def finish(
         overwrite=True,
     )
     held_out = [*([] if taught else prepared.sides.train), *prepared.sides.held_out]
-    say("calibrating on the held-out footage" if taught else "nothing is learned: all the footage calibrates")
-    scored = score_footage(candidate, held_out, prepared.shape, options)
+    if not prepared.folds:
+        say(
+            "calibrating on the held-out footage"
+            if taught
+            else "nothing is learned: all the footage calibrates"
+        )
+        scored = score_footage(candidate, held_out, prepared.shape, options)
     calibration = fit_calibration(candidate.kind, scored, options)
     if calibration.doubt:
         say(calibration.doubt)
@@ -104,7 +112,7 @@ def finish(
         {
             **training,
             **({} if taught else {"frames": calibration.default.frames}),
-            "calibrated_on": data["calibrated_on"],
+            "calibrated_on": calibrated_on,
             "threshold": calibration.default.threshold,
             "extrapolated": calibration.default.extrapolated,
             **compared,

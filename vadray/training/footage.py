@@ -46,25 +46,53 @@ def split(units: list[dict[str, Any]], share: float, seed: int) -> Split:
     Raises:
         RequestError: There is nothing to split: one video without an index, or one image.
     """
-    random = np.random.default_rng([seed, 0x5EED])
+    by, group, groups = _together(units)
+    held = _choose(groups, share, np.random.default_rng([seed, 0x5EED]), by)[group]
+    return Split(_rows(units, ~held), _rows(units, held), by)
+
+
+def folds(units: list[dict[str, Any]], count: int, seed: int) -> tuple[list[list[dict[str, Any]]], str]:
+    """Cuts footage into parts, for cross-validation; what `split` keeps on one side stays in one part.
+
+    Args:
+        units: Planned rows of the plan, in its order.
+        count: Parts, at least 2.
+        seed: Of the choice.
+
+    Returns:
+        Plan rows of each part, and what was kept together, as `Split.by`.
+
+    Raises:
+        RequestError: There are fewer videos (or images, or units of the only video) than parts.
+    """
+    by, group, groups = _together(units)
+    if groups < count:
+        raise RequestError(
+            f"folds: expected at least as many {by}s of normal footage as parts, received folds={count} and {groups} {by}(s)"
+        )
+    part = np.empty(groups, np.int64)
+    part[np.random.default_rng([seed, 0x5EED]).permutation(groups)] = np.arange(groups) % count
+    return [_rows(units, part[group] == number) for number in range(count)], by
+
+
+def _together(units: list[dict[str, Any]]) -> tuple[str, np.ndarray, int]:
+    """What is kept together: its name, the group of each row (of images, of each member) and how many there are."""
     if units[0]["kind"] == "image":
-        members = [(unit, member) for unit in units for member in unit["members"]]
-        chosen = _choose(len(members), share, random, "image")
-        sides: tuple[list, list] = ([], [])
-        for side, wanted in ((0, False), (1, True)):
-            picked = [pair for pair, held in zip(members, chosen, strict=True) if held == wanted]
-            sides[side].extend(_image_units(picked))
-        return Split(*sides, by="image")
-    videos = sorted({unit["members"][0]["object_uri"] for unit in units})
-    by = "video" if len(videos) > 1 else "unit"
-    keys = videos if by == "video" else [unit["unit_id"] for unit in units]
-    chosen = _choose(len(keys), share, random, by)
-    held = {key for key, is_held in zip(keys, chosen, strict=True) if is_held}
+        count = sum(len(unit["members"]) for unit in units)
+        return "image", np.arange(count), count
+    videos = [unit["members"][0]["object_uri"] for unit in units]
+    names, group = np.unique(videos, return_inverse=True)
+    if len(names) > 1:
+        return "video", group, len(names)
+    return "unit", np.arange(len(units)), len(units)
 
-    def is_held_out(unit: dict[str, Any]) -> bool:
-        return (unit["members"][0]["object_uri"] if by == "video" else unit["unit_id"]) in held
 
-    return Split([u for u in units if not is_held_out(u)], [u for u in units if is_held_out(u)], by)
+def _rows(units: list[dict[str, Any]], wanted: np.ndarray) -> list[dict[str, Any]]:
+    """The rows (of images, the members, regrouped) that are wanted, bool as `_together` numbers them."""
+    if units[0]["kind"] != "image":
+        return [unit for unit, mine in zip(units, wanted, strict=True) if mine]
+    pairs = [(unit, member) for unit in units for member in unit["members"]]
+    return _image_units([pair for pair, mine in zip(pairs, wanted, strict=True) if mine])
 
 
 def _choose(count: int, share: float, random: np.random.Generator, of: str) -> np.ndarray:

@@ -21,15 +21,15 @@ def needs_fit(detector: Detector) -> bool:
     return type(detector).fit_normal is not Detector.fit_normal or detector.normal_error is not None
 
 
-def fit_normal(detector: Detector, config: dict[str, Any], samples: Samples, threads: int) -> None:
+def fit_normal(detector: Detector, config: dict[str, Any], samples: Samples) -> None:
     """Fits `detector.fit_normal` and then `detector.normal_error`, where there is either, in a process of its own.
 
     Args:
         detector: Built, with learned weights; changed in place.
         config: Its arguments.
         samples: Normal footage that it was trained on.
-        threads: CPU threads.
     """
+    threads = max(1, round(ray.cluster_resources().get("CPU", 1)))
     # no GPU is asked for: this takes seconds, and the device may be in other hands
     task = _fitted_weights.options(num_cpus=FIT_CPUS)
     weights = task.remote(detector.name_of_detector, config, detector.get_weights(), samples, threads)

@@ -26,6 +26,19 @@ VIDEO_SETTINGS = ("flow", "gate")
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A part of the footage, which a detector that was fitted on the others scores.
+
+    Args:
+        units: Plan rows.
+        samples: The same, decoded.
+    """
+
+    units: list[dict[str, Any]]
+    samples: Samples
+
+
+@dataclass(frozen=True)
 class Prepared:
     """An archive of normal footage, ready to learn from.
 
@@ -35,6 +48,7 @@ class Prepared:
         learned: Decoded windows to learn from; None where nothing is taken from them.
         held: Decoded windows to validate on; None where nothing is learned by gradients.
         fingerprint: Names the footage.
+        folds: Parts of the units to learn from, which are then all of them; empty where some are held out.
     """
 
     shape: FrameShape
@@ -42,6 +56,7 @@ class Prepared:
     learned: Samples | None
     held: Samples | None
     fingerprint: str
+    folds: tuple[Fold, ...] = ()
 
     def provenance(self, options: TrainOptions) -> dict[str, Any]:
         return {
@@ -49,6 +64,7 @@ class Prepared:
             "fingerprint": self.fingerprint,
             "held_out_by": self.sides.by,
             "validation": options.validation,
+            **({"folds": len(self.folds)} if self.folds else {}),
         }
 
 
@@ -77,15 +93,21 @@ def prepare(options: TrainOptions, detector: Detector, say: Say) -> Prepared:
             f"archive: expected {detector.kind}s that {options.detector} can learn from, found none in {options.archive}"
             + (f" ({len(skipped)} unreadable)" if skipped else "")
         )
-    sides = footage.split(units, options.validation, options.seed)
     step = options.window_step or max(1, detector.window // 2)
 
     def load(side: list[dict[str, Any]]) -> Samples:
         return footage.load(side, shape, detector.window, step, options, say)
 
+    fingerprint = footage.fingerprint(units)
+    if options.folds and needs_fit(detector):
+        parts, by = footage.folds(units, options.folds, options.seed)
+        folds = tuple(Fold(part, load(part)) for part in parts)
+        every = Samples.joined([fold.samples for fold in folds])
+        return Prepared(shape, footage.Split(units, [], by), every, None, fingerprint, folds)
+    sides = footage.split(units, options.validation, options.seed)
     learned = load(sides.train) if detector.learns or needs_fit(detector) else None
     held = load(sides.held_out) if detector.learns else None
-    return Prepared(shape, sides, learned, held, footage.fingerprint(units))
+    return Prepared(shape, sides, learned, held, fingerprint)
 
 
 def own_arguments(detector: type[Detector]) -> list[str]:
@@ -115,6 +137,11 @@ def detector_config(options: TrainOptions) -> dict[str, Any]:
         raise RequestError(
             f"schedule: {options.detector} learns from single images, in which nothing moves; expected one of "
             "constant, cosine, plateau, received temporal"
+        )
+    if detector.learns and options.folds:
+        raise RequestError(
+            f"folds: expected a detector that is fitted in one pass; {options.detector} would be trained once for each part; "
+            f"received folds={options.folds}"
         )
     named = {name: getattr(options, name) for name in ("temporal", "units", "target")}
     own = own_arguments(detector)

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from tests.media.conftest import column, decode_all, request_for, scored
 from tests.media.test_clips import clip, clip_request  # noqa: F401  (a fixture)
 from tests.media.test_video import CONTAINERS, all_pts
+from vadray.detectors.motion import Motion
+from vadray.detectors.stae import SpatiotemporalAutoencoder
 from vadray.media.decode import decode
 from vadray.media.flow import OpticalFlow, StreamFlow, reliability, reliable
 from vadray.media.flow_code import FLOW_MOST_PX, FLOW_ZERO, decode_flow, encode_flow
 from vadray.media.isolation import IsolatedDecoder
 from vadray.media.probe import boundaries, probe
 from vadray.media.request import DecodeRequest, Source
+from vadray.sweep.units import frame_shape
 
 
 def moved(by: tuple[float, float], height: int = 96, width: int = 128) -> tuple[np.ndarray, np.ndarray]:
@@ -111,6 +114,7 @@ def expected_stream(frames: np.ndarray, flow: int) -> np.ndarray:
     codes = np.full((*frames.shape[:3], 2), FLOW_ZERO, np.uint8)
     for index in range(flow, len(frames)):
         codes[index] = encode_flow(OpticalFlow().between(grey[index - flow], grey[index]))
+    codes[:flow] = codes[flow]
     return np.concatenate([frames, codes], axis=-1)
 
 
@@ -137,9 +141,9 @@ def test_any_cut_of_a_video_gives_the_same_flow(name: str, lead_frames: int, mak
     pts = sorted(all_pts(path))
     random = np.random.default_rng(5)
     for trial in range(3):
-        inner = sorted(random.choice(pts[1:], 4, replace=False).tolist())
+        inner = sorted(random.choice(pts[3:], 4, replace=False).tolist())
         if trial == 0:
-            inner[:2] = pts[1], pts[3]  # before there is any flow, and before there is a whole lead-in
+            inner[:2] = pts[3], pts[4]  # as soon as there is flow, and before there is a whole lead-in
         units = [
             decode_all(dataclasses.replace(request, start_pts=start, end_pts=end, chunk_frames=7 + trial))
             for start, end in itertools.pairwise([None, *inner, None])
@@ -153,6 +157,20 @@ def test_any_cut_of_a_video_gives_the_same_flow(name: str, lead_frames: int, mak
             assert chunk.lead == min(lead_frames - 2, count)
             np.testing.assert_array_equal(chunk.frames[: chunk.lead], frames[count - chunk.lead : count])
             count += len(chunk.time_s)
+
+
+def test_a_first_unit_without_a_frame_that_has_flow_has_none(make_video):
+    path = make_video("a.mp4")
+    pts = sorted(all_pts(path))
+    first = scored(decode_all(dataclasses.replace(request_for(path, flow=2), end_pts=pts[2])))
+    assert len(first) == 2 and (first[..., 1:] == FLOW_ZERO).all()
+
+
+@pytest.mark.parametrize("stride, flow, least", [(1, 0, 1), (1, 2, 3), (4, 2, 4), (2, 2, 4), (3, 0, 3)])
+def test_units_are_never_so_short(stride: int, flow: int, least: int):
+    detector = Motion(32, 48, window=stride + 1, stride=stride, flow=flow) if flow else None
+    taker = detector or SpatiotemporalAutoencoder(32, 48, window=stride + 1, stride=stride)
+    assert frame_shape(taker, unit_frames=1, clip_fps=25.0).chunk_frames == least
 
 
 def test_units_by_the_index_have_their_flow(make_video):
@@ -172,7 +190,7 @@ def test_any_cut_of_a_clip_gives_the_same_flow(clip: Path, bad: str | None):  # 
         (clip / bad).write_bytes(b"junk")
     whole = decode_all(clip_request(clip, flow=2))
     np.testing.assert_array_equal(scored(whole), expected_stream(scored(whole)[..., :1], 2))
-    cuts = [(None, 1), (1, 10), (10, 11), (11, None)]
+    cuts = [(None, 3), (3, 10), (10, 11), (11, None)]
     units = [decode_all(clip_request(clip, flow=2, start_pts=start, end_pts=end)) for start, end in cuts]
     together = [chunk for unit in units for chunk in unit]
     np.testing.assert_array_equal(scored(together), scored(whole))

@@ -25,11 +25,14 @@ class ChunkBuilder:
         # would need frames from before them. So each frame given has its true flow, however a video is cut.
         self._lead_frames = request.lead_frames - request.flow
         self._chunk_frames = request.chunk_frames
-        self._channels = request.channels
+        self._channels, self._across = request.channels, request.flow
         self._shape = (request.height, request.width, request.input_channels)
         self._figures = FrameFigures()
         self._flow = StreamFlow(request.flow) if request.flow else None
         self._chunk = 0
+        self._first_flow = (
+            request.flow
+        )  # place in what is held of the first frame with flow; 0 when none lacks it
         self._start(())
 
     def _start(self, lead) -> None:
@@ -48,6 +51,10 @@ class ChunkBuilder:
             lead.append(np.empty(self._shape, np.uint8))
             self._figures.remember(self._fill(lead[-1], frame))
         self._start(lead[-self._lead_frames :] if self._lead_frames else ())
+        # a whole lead-in has its flow; a shorter one begins with the recording's first frame
+        whole = len(lead) == self._lead_frames + self._across
+        self._first_flow = 0 if whole else max(0, self._across - (len(lead) - self._lead))
+        self._complete_flow()
 
     def add(self, frame: np.ndarray, time_s: float) -> DecodedChunk | None:
         """Takes the next frame, uint8 `[height, width, channels]`, and gives a chunk if one is complete."""
@@ -58,6 +65,7 @@ class ChunkBuilder:
         self._times[self._count] = time_s
         self._measured[self._count] = self._figures.measure(self._fill(place, frame))
         self._count += 1
+        self._complete_flow()
         self.info.frames += 1
         return complete
 
@@ -70,6 +78,16 @@ class ChunkBuilder:
         place[..., : self._channels] = frame
         place[..., self._channels :] = self._flow.measure(grey)
         return grey[..., None]
+
+    def _complete_flow(self) -> None:
+        """Gives a recording's first frames, which have come from nowhere, the flow of the first that has any.
+
+        As if nothing moved they would look more usual than they are.
+        """
+        if 0 < self._first_flow < self._lead + self._count:
+            known = self._frames[self._first_flow, ..., self._channels :]
+            self._frames[: self._first_flow, ..., self._channels :] = known
+            self._first_flow = 0
 
     def finish(self) -> DecodedChunk:
         """Gives the final chunk, empty if the unit has no frames."""
@@ -95,6 +113,7 @@ class ChunkBuilder:
             members=(info,),
         )
         self._chunk += 1
+        self._first_flow = 0
         if not last:
             if self._flow is None:
                 self._figures.remember(frames[-1].copy())  # the consumer may write into the chunk

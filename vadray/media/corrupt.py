@@ -63,4 +63,6 @@ def with_flow(pictures: np.ndarray, across: int) -> np.ndarray:
     frames[..., :channels] = pictures
     for index, picture in enumerate(pictures):
         frames[index, ..., channels:] = flow.measure(np.ascontiguousarray(grey_of(picture)))
+    if len(frames) > across:
+        frames[:across, ..., channels:] = frames[across, ..., channels:]
     return frames

@@ -66,7 +66,8 @@ class DecodeRequest:
         end_pts: First timestamp that no longer belongs to the unit. None: to the end.
         flow: Video and clips: frames across which optical flow is measured, 0 for none; at most `lead_frames`.
             Flow comes as two more channels behind the picture's, coded as in `vadray.media.flow_code`, from the
-            frame `flow` frames before to the frame itself; no motion for an object's first `flow` frames.
+            frame `flow` frames before to the frame itself. An object's first `flow` frames take that of the next, where
+            they come in one chunk with it; else they have no motion.
 
     Raises:
         ValueError: An argument outside its range.

@@ -58,14 +58,19 @@ class TakesFrames(Protocol):
 
 
 def frame_shape(taker: TakesFrames, unit_frames: int | None, clip_fps: float) -> FrameShape:
-    """The frames that a bundle or detector takes, in units of `unit_frames` (default: what fits 32 MiB)."""
+    """The frames that a bundle or detector takes, in units of `unit_frames` (default: what fits 32 MiB).
+
+    Units hold whole strides, and more frames than flow is measured across: a recording's first frames take the flow of
+    the first that has any.
+    """
     frames = unit_frames or frames_in_mib(taker.height, taker.width, taker.input_channels)
+    least = -(-(taker.flow + 1) // taker.stride) * taker.stride
     return FrameShape(
         height=taker.height,
         width=taker.width,
         channels=taker.channels,
         lead_frames=max(taker.context + taker.flow, 1),
-        chunk_frames=max(taker.stride, frames // taker.stride * taker.stride),
+        chunk_frames=max(least, frames // taker.stride * taker.stride),
         clip_fps=clip_fps,
         flow=taker.flow,
     )

@@ -1,5 +1,6 @@
 """`perspective_motion`: what is fast for its row of the picture scores high, and each of its two maps says why."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -41,7 +42,8 @@ def fitted() -> PerspectiveMotion:
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"window": 6, "stride": 2}, {"channels": 3, "around": (3, 3), "cell": 8}]
+    "more",
+    [{}, {"window": 6, "stride": 2}, {"channels": 3, "around": (3, 3), "cell": 8}, {"kinds": ["speed"]}],
 )
 def test_scores_do_not_depend_on_the_cut_and_survive_saving(more, tmp_path):
     detector = small(**more)
@@ -86,6 +88,25 @@ def test_what_appears_without_moving_is_said_by_change(fitted):
     assert 20 <= row * fitted.cell < 40 and 40 <= column * fitted.cell < 70
 
 
+def test_speed_stands_where_something_moves(fitted):
+    frames = street(40, 16)
+    flow = fitted.prepare(frames)[..., 1:]
+    moves = np.abs(np.asarray(flow)[..., 0]) > 0.5
+    cells = moves[1:].reshape(39, HEIGHT // 4, 4, WIDTH // 4, 4).any(axis=(2, 4))
+    near = np.array([cv2.dilate(one.astype(np.uint8), np.ones((3, 3))) for one in cells]) > 0
+    speed = np.asarray(fitted.parts(fitted.prepare(frames))[0][0])
+    assert (speed[near] > 0).any() and not (speed[~near] > 0).any()
+
+
+@pytest.mark.parametrize("number, kind", enumerate(("speed", "change")))
+def test_either_kind_may_count_alone(fitted, number, kind):
+    alone = small(kinds=[kind])
+    alone.fit_normal([street(60, seed) for seed in range(6)])
+    frames = street(30, 15)
+    both, _ = fitted.parts(fitted.prepare(frames))
+    np.testing.assert_allclose(alone.score(frames)[1], both[number], rtol=1e-5)
+
+
 def test_footage_in_which_nothing_moves_leaves_the_measure_as_it_is():
     detector = small()
     detector.fit_normal([np.full((20, HEIGHT, WIDTH, 3), FLOW_ZERO, np.uint8)])
@@ -105,6 +126,8 @@ def test_footage_too_short_is_refused():
         ({"around": (4, 5)}, "positive odd numbers"),
         ({"around": 5}, "positive odd numbers"),
         ({"least_speed": 0.0}, "`least_speed` must be above 0"),
+        ({"kinds": []}, "`kinds` must name"),
+        ({"kinds": "size"}, "`kinds` must name"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -1,6 +1,7 @@
 """Speed and change, relative to what perspective makes of them: our own detector for a fixed camera."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import keras
@@ -10,8 +11,10 @@ from keras import ops
 from vadray.detectors.base import Detector
 from vadray.errors import RequestError
 
+KINDS = ("speed", "change")
 GREY_LEVELS = 255.0
 LEAST_SHARE = 0.15  # of a neighbourhood's pixels that must move for it to have a speed
+LEAST_NEAR = 0.3  # of the pixels of 3 x 3 cells that must move for the one in the middle to have a speed
 FAST = 0.95  # quantile of a row's fastest
 BUSY = 0.1  # share of the frames in which a row must see something for it to count
 LEAST_OF_LINE = 0.3  # of the largest, for what is usual of a row
@@ -31,7 +34,8 @@ class PerspectiveMotion(Detector):
     - **speed**. Of the pixels p of a neighbourhood of `around` cells whose flow |v(p)| passes `least_speed`, the
       mean speed weighted by speed, sum |v|^2 / sum |v|: of a leg that stands and one that swings it is nearer to the
       swinging one's, and the background beside a thin body does not count. It is 0 where less than 0.15 of the
-      neighbourhood moves; then averaged over 3 x 3 cells.
+      neighbourhood moves; then averaged over 3 x 3 cells, and 0 where less than 0.3 of these moves: a speed stands
+      where something has it, not above it in a row in which it would be fast.
     - **change**. Mean absolute difference to the frame before, over `around_change` x `around_change` cells: large
       for what is fast and for what is large or unlike the ground.
 
@@ -54,6 +58,7 @@ class PerspectiveMotion(Detector):
         around: Rows and columns of cells over which speed is averaged, odd. Defaults to (9, 5), the shape of somebody.
         around_change: Side in cells of the square over which change is averaged, odd. Defaults to 5.
         least_speed: Pixels per `flow` frames from which on a pixel moves, above 0. Defaults to 0.5.
+        kinds: Which of the two maps count. Defaults to ("speed", "change").
 
     Input shape: uint8 `[context + n, height, width, channels + 2]`: picture, then coded flow.
     Output shape: score float32 `[n]`, without unit, about 1 in a usual frame; error map
@@ -87,7 +92,6 @@ class PerspectiveMotion(Detector):
     default_size = (192, 288)
     default_window = 2
     always_compiled = True
-    kinds_of_error = ("speed", "change")
 
     def __init__(
         self,
@@ -101,6 +105,7 @@ class PerspectiveMotion(Detector):
         around: tuple[int, int] = (9, 5),
         around_change: int = 5,
         least_speed: float = 0.5,
+        kinds: Sequence[str] = KINDS,
         **kwargs: Any,
     ):
         super().__init__(height, width, channels, window, stride, cell, flow, **kwargs)
@@ -125,6 +130,12 @@ class PerspectiveMotion(Detector):
         if not least_speed > 0:
             raise RequestError(f"Argument `least_speed` must be above 0. Received: least_speed={least_speed}")
 
+        self.kinds_of_error = tuple(np.ravel(kinds).tolist())
+        if not self.kinds_of_error or not set(self.kinds_of_error) <= set(KINDS):
+            raise RequestError(
+                f"Argument `kinds` must name one or both of {', '.join(KINDS)}. Received: kinds={list(self.kinds_of_error)}"
+            )
+
     def build_layers(self) -> None:
         self.usual = self.add_weight(
             shape=(len(self.kinds_of_error), self.height // self.cell),
@@ -140,24 +151,25 @@ class PerspectiveMotion(Detector):
             frames: float32 `[context + n, height, width, input_channels]`, prepared.
 
         Returns:
-            `(maps, mse [n])`: two maps `[n, height / cell, width / cell]`.
+            `(maps, mse [n])`: a map `[n, height / cell, width / cell]` for each of `kinds_of_error`.
         """
         flow = frames[self.context :, ..., self.channels :]
         speed = ops.sqrt(ops.sum(ops.square(flow), axis=-1))
         moves = ops.cast(speed > self.least_speed, "float32")
         speed = speed * moves
-        share, first, second = (
-            _around(self._cells(power), *self.around) for power in (moves, speed, ops.square(speed))
-        )
+        moving = self._cells(moves)
+        share = _around(moving, *self.around)
+        first, second = (_around(self._cells(power), *self.around) for power in (speed, ops.square(speed)))
         mean = second / ops.maximum(first, TINY) * ops.cast(share > LEAST_SHARE, "float32")
+        near = ops.cast(_around(moving, 3, 3) > LEAST_NEAR, "float32")
         picture = frames[self.context - 1 :, ..., : self.channels]
         difference = picture[1:] - picture[:-1]
         change = ops.mean(ops.abs(difference), axis=-1) * GREY_LEVELS
-        maps = [
-            _around(mean, 3, 3),
-            _around(self._cells(change), self.around_change, self.around_change),
-        ]
-        return maps, ops.mean(ops.square(difference), axis=(1, 2, 3))
+        maps = {
+            "speed": _around(mean, 3, 3) * near,
+            "change": _around(self._cells(change), self.around_change, self.around_change),
+        }
+        return [maps[kind] for kind in self.kinds_of_error], ops.mean(ops.square(difference), axis=(1, 2, 3))
 
     def parts(self, frames: Any) -> tuple[list[Any], Any]:
         maps, mse = self.error_maps(frames)
@@ -165,8 +177,8 @@ class PerspectiveMotion(Detector):
         return [values / usual[number][:, None] for number, values in enumerate(maps)], mse
 
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
-        (speed, change), mse = self.parts(frames)
-        return ops.maximum(speed, change), mse
+        parts, mse = self.parts(frames)
+        return reduce(ops.maximum, parts), mse
 
     def fit_normal(self, runs: Iterable[np.ndarray]) -> None:
         """Measures what is usual of each row.
@@ -183,11 +195,11 @@ class PerspectiveMotion(Detector):
         ]
         if not largest:
             raise ValueError(f"`runs` must hold a run of at least {self.window} frames. Received none")
-        speed, change = (np.concatenate(kind) for kind in zip(*largest, strict=True))
-        moving = speed.max(axis=1) > 0
+        kinds = [np.concatenate(kind) for kind in zip(*largest, strict=True)]
+        moving = np.min([kind.max(axis=1) for kind in kinds], axis=0) > 0
         if not moving.any():
             return  # still footage: everything that moves is unusual
-        self.usual.assign([_usual(speed[moving]), _usual(change[moving])])
+        self.usual.assign([_usual(kind[moving]) for kind in kinds])
 
     def _cells(self, values: Any) -> Any:
         rows, columns = self.height // self.cell, self.width // self.cell
@@ -199,6 +211,7 @@ class PerspectiveMotion(Detector):
             "around": list(self.around),
             "around_change": self.around_change,
             "least_speed": self.least_speed,
+            "kinds": list(self.kinds_of_error),
         }
 
 

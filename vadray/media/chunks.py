@@ -30,9 +30,8 @@ class ChunkBuilder:
         self._figures = FrameFigures()
         self._flow = StreamFlow(request.flow) if request.flow else None
         self._chunk = 0
-        self._first_flow = (
-            request.flow
-        )  # place in what is held of the first frame with flow; 0 when none lacks it
+        # place in what is held of the first frame with flow; 0 when none lacks it
+        self._first_flow = request.flow
         self._start(())
 
     def _start(self, lead) -> None:

@@ -28,7 +28,7 @@ def material(base):
     """A clip, and what moves in another one of the same camera."""
     one, other = (read_clip(path)[0] for path in sorted(base.iterdir())[1:3])
     found = tracks(other, background_of(other))
-    return one, max(found, key=len)
+    return one, background_of(one), max(found, key=len)
 
 
 def test_it_is_laid_out_as_other_sets_are(base, tmp_path, capsys):
@@ -56,9 +56,9 @@ def test_it_is_laid_out_as_other_sets_are(base, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_object_is_different(material, kind):
-    pictures, track = material
+    pictures, background, track = material
     before = pictures.copy()
-    planted, boxes = plant(pictures, track, kind, np.random.default_rng(2))
+    planted, boxes = plant(pictures, background, track, kind, np.random.default_rng(2))
     assert np.array_equal(pictures, before) and (len(boxes) > 0) == (kind != NORMAL)
     changed = np.abs(planted.astype(int) - before).max(axis=3) > 100
     for frame, (left, top, width, height) in boxes.items():
@@ -73,11 +73,11 @@ def test_only_the_object_is_different(material, kind):
 
 
 def test_each_kind_is_what_it_is_called(material):
-    pictures, track = material
+    pictures, background, track = material
 
     def of(kind: str) -> np.ndarray:
         random = np.random.default_rng(5)
-        boxes = plant(pictures, track, kind, random)[1].values()
+        boxes = plant(pictures, background, track, kind, random)[1].values()
         inside = [box for box in boxes if box[0] > 0 and box[0] + box[2] < pictures.shape[2]]
         return np.array(inside, float)
 

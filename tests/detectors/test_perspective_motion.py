@@ -16,7 +16,7 @@ BACK_SPEED, FRONT_SPEED = 1.6, 4.0  # pixels per 2 frames
 
 
 def small(**more) -> PerspectiveMotion:
-    detector = PerspectiveMotion(height=HEIGHT, width=WIDTH, **more)
+    detector = PerspectiveMotion(HEIGHT, WIDTH, **{"kinds": ("speed", "change"), **more})
     detector.build()
     return detector
 

@@ -8,6 +8,7 @@ from vadray.calibration.calibration import (
     VideoScores,
 )
 from vadray.calibration.events import EventBuilder, EventRules, find_events, runs
+from vadray.calibration.markov import Markov, MarkovSmoother
 from vadray.calibration.sketch import QuantileSketch
 from vadray.calibration.smoothing import Smoother, smooth
 
@@ -18,6 +19,8 @@ __all__ = [
     "CameraCalibration",
     "EventBuilder",
     "EventRules",
+    "Markov",
+    "MarkovSmoother",
     "QuantileSketch",
     "Smoother",
     "VideoScores",

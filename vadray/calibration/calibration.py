@@ -1,5 +1,6 @@
 """A bundle's calibration: thresholds, event rules and the normal scores' sketch, for all and per camera."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ import numpy as np
 from vadray.calibration import thresholds
 from vadray.calibration.events import IMAGE_RULES, EventBuilder, EventRules, find_events
 from vadray.calibration.hours import ByHour, hours_of
+from vadray.calibration.markov import Markov, MarkovSmoother
 from vadray.calibration.sketch import QuantileSketch
-from vadray.calibration.smoothing import Smoother, smooth
+from vadray.calibration.smoothing import Smoother
 from vadray.calibration.timeline import footage_hours
 from vadray.errors import RequestError
 
@@ -163,6 +165,7 @@ class Calibration:
         k: float = 3.0,
         value: float | None = None,
         rules: EventRules | None = None,
+        smoothing: str = "mean",
         per_camera: bool = False,
         per_hour: bool = False,
     ) -> "Calibration":
@@ -177,6 +180,7 @@ class Calibration:
             k: For `sigma` and `mad`.
             value: For `fixed`: the threshold on the smoothed score.
             rules: By default `EventRules()`; images always use `IMAGE_RULES`.
+            smoothing: "mean", as `rules` say, or "markov": of video, by a `Markov` fitted to all scores together.
             per_camera: Also calibrate each camera on its own, where it has `MIN_CAMERA_SCORES`.
             per_hour: Of these also each hour of the day, where there is footage enough to show the rate.
 
@@ -209,6 +213,9 @@ class Calibration:
         }
         rules = IMAGE_RULES if kind == "image" else rules or EventRules()
         try:
+            if smoothing == "markov" and kind == "video":
+                every = np.concatenate([video.score for video in videos])
+                rules = dataclasses.replace(rules, markov=Markov.fit(every))
             default = _calibrate(videos, kind, method, parameters, rules)
             cameras, notes, hours = {}, {}, {}
             for camera in sorted({video.camera for video in videos if video.camera}) if per_camera else ():
@@ -241,14 +248,18 @@ class Calibration:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     @property
-    def least_release(self) -> float:
-        """What scores below this belongs to no event, whatever its camera."""
+    def least_peak(self) -> float:
+        """The highest frame of an event has at least this raw score, whatever its camera."""
         by_hour = [one for own in self.hours.values() for one in own.values()]
-        return min(one.release for one in (self.default, *self.cameras.values(), *by_hour))
+        release = min(one.release for one in (self.default, *self.cameras.values(), *by_hour))
+        if self.rules.markov is None:
+            return release
+        # log odds fade from frame to frame: where they are largest, and positive, evidence is positive too
+        return self.rules.markov.middle if release > 0 else -np.inf
 
-    def smoother(self) -> Smoother:
+    def smoother(self) -> Smoother | MarkovSmoother:
         """A new streaming smoother for one video."""
-        return Smoother(self.rules.smooth_s)
+        return self.rules.smoother()
 
     def event_builder(self, camera: str | None) -> EventBuilder:
         """A new streaming event builder for one video of this camera."""
@@ -264,7 +275,7 @@ class Calibration:
             flags = by_hour.levelled(smoothed, hour) >= own.threshold
             events = [(index, index) for index in np.flatnonzero(flags).tolist()]
         else:
-            smoothed = smooth(video.time_s, video.score, self.rules.smooth_s)
+            smoothed = self.rules.smooth(video.time_s, video.score)
             levels = by_hour.levelled(smoothed, hour)
             flags, events = find_events(video.time_s, levels, own.threshold, own.release, self.rules)
         return CalibratedScores(
@@ -310,7 +321,7 @@ class Calibration:
                 kind=data["kind"],
                 method=data["method"],
                 parameters=data["parameters"],
-                rules=EventRules(**data["rules"]),
+                rules=EventRules.from_dict(data["rules"]),
                 default=CameraCalibration.from_dict(data["default"]),
                 cameras={camera: CameraCalibration.from_dict(own) for camera, own in data["cameras"].items()},
                 notes=data["notes"],
@@ -329,7 +340,7 @@ class Calibration:
 def _calibrate(
     videos: Sequence[VideoScores], kind: str, method: str, parameters: dict[str, float], rules: EventRules
 ) -> CameraCalibration:
-    smoothed = [smooth(video.time_s, video.score, rules.smooth_s) for video in videos]
+    smoothed = [rules.smooth(video.time_s, video.score) for video in videos]
     scores = np.concatenate(smoothed)
     sketch = QuantileSketch.fit(scores)
     threshold = _threshold(videos, smoothed, scores, method, parameters, rules)

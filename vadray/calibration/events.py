@@ -1,15 +1,19 @@
 """From smoothed scores to events: two thresholds (hysteresis), merging of near runs, a least length."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from vadray.calibration.markov import Markov, MarkovSmoother
+from vadray.calibration.smoothing import KeptSmoother, Smoother
 from vadray.calibration.timeline import TIME_TOLERANCE_S, checked_frames
 
 
 @dataclass(frozen=True)
 class EventRules:
-    """How scores over time become events. All in seconds but `release_fraction`.
+    """How scores over time become events. All in seconds but `release_fraction` and `markov`.
 
     Args:
         smooth_s: Width of the centred moving mean applied to the scores first; 0 for none.
@@ -17,6 +21,7 @@ class EventRules:
             the threshold, in [0, 1]. 1 means no hysteresis.
         min_event_s: Events whose last frame comes less than this after their first are dropped.
         merge_gap_s: Two events are joined when the second begins at most this after the first's last frame.
+        markov: Smooths by log odds of this model in place of a moving mean; `smooth_s` then means nothing.
 
     Raises:
         ValueError: A value is negative or not finite, or `release_fraction` is above 1.
@@ -26,16 +31,39 @@ class EventRules:
     release_fraction: float = 0.5
     min_event_s: float = 0.0
     merge_gap_s: float = 1.0
+    markov: Markov | None = None
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name, value in self._plain().items():
             if not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"`{name}` must be a finite number, at least 0. Received: {value}")
         if self.release_fraction > 1:
             raise ValueError(f"`release_fraction` must be at most 1. Received: {self.release_fraction}")
 
-    def to_dict(self) -> dict[str, float]:
-        return {name: float(value) for name, value in asdict(self).items()}
+    def smoother(self) -> Smoother | MarkovSmoother:
+        """A new streaming smoother for one video."""
+        return MarkovSmoother(self.markov) if self.markov else Smoother(self.smooth_s)
+
+    def kept_smoother(self) -> KeptSmoother | MarkovSmoother:
+        """The same, whose `push` is told which frames count."""
+        return MarkovSmoother(self.markov) if self.markov else KeptSmoother(self.smooth_s)
+
+    def smooth(self, time_s: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """Smoothed scores of one whole video, float64 `[n]`, from its times and scores `[n]`."""
+        smoother = self.smoother()
+        return np.concatenate([smoother.push(time_s, score), smoother.finish()])
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._plain() | ({"markov": self.markov.to_dict()} if self.markov else {})
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "EventRules":
+        markov = data.get("markov")
+        return cls(**{**data, "markov": Markov(**markov) if markov else None})
+
+    def _plain(self) -> dict[str, float]:
+        names = ("smooth_s", "release_fraction", "min_event_s", "merge_gap_s")
+        return {name: float(getattr(self, name)) for name in names}
 
 
 IMAGE_RULES = EventRules(smooth_s=0.0, release_fraction=1.0, min_event_s=0.0, merge_gap_s=0.0)

@@ -1,5 +1,6 @@
 """Thresholds by hour of the day: scores of an hour on the scale of the camera's own threshold."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -64,6 +65,8 @@ class ByHour:
 def _onto(score: np.ndarray, one: Levels, own: Levels) -> np.ndarray:
     wide, narrow = one.threshold - one.release, own.threshold - own.release
     scale = narrow / wide if wide > 0 and narrow > 0 else 1.0
+    if not math.isfinite(scale):  # as good as one level
+        scale = 1.0
     level = own.threshold + (score - one.threshold) * scale
     # to the last bit: rounding must not decide
     for theirs, ours in ((one.release, own.release), (one.threshold, own.threshold)):

@@ -124,7 +124,14 @@ class CalibrationOptions(Options):
     quantile: float = Field(0.99, gt=0, lt=1, description="share of normal frames below the threshold")
     sigma: float = Field(3.0, gt=0, description="standard deviations (or scaled MADs) above the centre")
     fixed: float | None = Field(None, description="threshold by domain knowledge, in raw score")
-    smooth_s: float = Field(0.8, ge=0, description="seconds over which scores of one video are averaged")
+    smoothing: Literal["mean", "markov"] = Field(
+        "mean",
+        description="of the scores of one video: the mean over `smooth_s`, or the log odds of a hidden Markov model, which "
+        "finds long and faint events and keeps the edges of short ones; its scale is that of all cameras together",
+    )
+    smooth_s: float = Field(
+        0.8, ge=0, description="with smoothing=mean: seconds over which scores of one video are averaged"
+    )
     min_event_s: float = Field(0.0, ge=0, description="shorter events are dropped")
     merge_gap_s: float = Field(1.0, ge=0, description="events closer than this are one")
     per_camera: bool = Field(False, description="a threshold for each camera with enough data")

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from vadray import storage
 from vadray.calibration.calibration import Calibration
+from vadray.calibration.events import EventRules
 from vadray.calibration.rules import FrameRules
-from vadray.calibration.smoothing import KeptSmoother
 from vadray.sweep import scores
 from vadray.sweep.notify import Webhook
 from vadray.sweep.scene import scene_of
@@ -72,7 +72,7 @@ class Sightings:
             return  # whichever camera it is
         peaks: Iterable[Row] = [chunk["peak"]]
         if self._rules.decide_anything:
-            peaks = self._kept_peaks(chunk, calibration.rules.smooth_s)
+            peaks = self._kept_peaks(chunk, calibration.rules)
         for peak in peaks:
             member = self._member(chunk["unit_id"], peak["member"])
             p_value = float(calibration.for_camera(member["camera"]).p_value(peak["score"]))
@@ -94,7 +94,7 @@ class Sightings:
             )
             return
 
-    def _kept_peaks(self, chunk: Row, smooth_s: float) -> Iterator[dict[str, Any]]:
+    def _kept_peaks(self, chunk: Row, rules: EventRules) -> Iterator[dict[str, Any]]:
         """The largest smoothed score of each object among the frames that rules keep; as `stages.summary`'s peak."""
         name = scores.file_name(chunk["unit_id"], chunk["chunk"], chunk["last"])
         row = scores.load(storage.join(self._scores_folder, name), ["frames", "members"])
@@ -108,7 +108,7 @@ class Sightings:
             _, kept = self._rules.decide(scene)
             if not kept.any():
                 continue
-            smoother = KeptSmoother(smooth_s)
+            smoother = rules.kept_smoother()
             parts = [smoother.push(own["time_s"], own["score"], kept), smoother.finish()]
             smoothed = np.where(kept, np.concatenate(parts), -np.inf)
             at = int(smoothed.argmax())

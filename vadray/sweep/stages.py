@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from vadray.bundle import Precision, open_bundle
-from vadray.calibration.smoothing import smooth
+from vadray.calibration.events import IMAGE_RULES, EventRules
 from vadray.media.request import DecodedChunk, MemberInfo
 from vadray.sweep import scores
 from vadray.sweep.moments import Pictures, moments, views
@@ -177,7 +177,7 @@ class Scoring:
         self._settings = settings
         self._scorers: dict[int, Scorer] = {}
         self._least: dict[int, float] = {}  # scores below are of no event
-        self._smooth_s: dict[int, float] = {}
+        self._rules: dict[int, EventRules] = {}
         self._loading = threading.Lock()
 
     def _scorer(self, bundle: int) -> Scorer:
@@ -187,8 +187,8 @@ class Scoring:
                 opened = open_bundle(self._settings.bundles[bundle])
                 detector = opened.load_detector(self._settings.precision)
                 if self._settings.scores_folder is not None:  # a sweep's, whose bundles are calibrated
-                    self._least[bundle] = opened.calibration.least_release
-                    self._smooth_s[bundle] = opened.calibration.rules.smooth_s
+                    self._least[bundle] = opened.calibration.least_peak
+                    self._rules[bundle] = opened.calibration.rules
                 many = self._settings.shapes[bundle].chunk_frames if opened.kind == "video" else 0
                 self._scorers[bundle] = Scorer(detector, self._settings.gpu, many, self._settings.per_gpu)
             return self._scorers[bundle]
@@ -207,7 +207,7 @@ class Scoring:
         if self._settings.scores_folder is None:
             return table
         scores.save(table, self._settings.scores_folder)
-        return summary(table, bundle, self._smooth_s.get(bundle, 0.0))
+        return summary(table, bundle, self._rules.get(bundle, IMAGE_RULES))
 
 
 def score_chunk(
@@ -289,13 +289,13 @@ def error_maps_of(row: pa.Table) -> np.ndarray:
     return np.frombuffer(buffer, np.float32).reshape(row["error_maps_shape"][0].as_py())
 
 
-def summary(table: pa.Table, bundle: int, smooth_s: float) -> pa.Table:
+def summary(table: pa.Table, bundle: int, rules: EventRules) -> pa.Table:
     """What the driver wants to know of a score row: small, so that it may travel.
 
     Args:
         table: Of one row.
         bundle: Its index.
-        smooth_s: Over how many seconds scores are averaged before they are judged.
+        rules: How scores are smoothed before they are judged.
 
     Returns:
         One row of `SUMMARY`.
@@ -310,7 +310,7 @@ def summary(table: pa.Table, bundle: int, smooth_s: float) -> pa.Table:
     peak = None
     if count:
         # images have no time, and nothing is averaged over them
-        smoothed = smooth(frames["time_s"], frames["score"], smooth_s)
+        smoothed = rules.smooth(frames["time_s"], frames["score"])
         at = int(smoothed.argmax())
         peak = {
             "score": smoothed[at],

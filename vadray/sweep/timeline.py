@@ -13,7 +13,6 @@ from vadray.calibration.calibration import Calibration
 from vadray.calibration.events import runs
 from vadray.calibration.hours import hours_of
 from vadray.calibration.rules import NO_RULE, DroppedEvents, FrameRules
-from vadray.calibration.smoothing import KeptSmoother
 from vadray.health.conditions import Stretch
 from vadray.report.schemas import FRAMES
 from vadray.sweep.scene import scene_of
@@ -62,7 +61,7 @@ class ObjectTimeline:
         self._by_hour = calibration.by_hour(self.camera)
         self._is_image = unit["kind"] == "image"
         self._smoother = calibration.smoother()
-        self._kept_smoother = KeptSmoother(calibration.rules.smooth_s)
+        self._kept_smoother = calibration.rules.kept_smoother()
         self._builder = calibration.event_builder(self.camera)
         asks = rules.decide_anything or bool(stretches)
         self._unruled = calibration.event_builder(self.camera) if asks else None  # to know what was dropped

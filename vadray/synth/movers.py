@@ -84,21 +84,38 @@ def tracks(pictures: np.ndarray, background: np.ndarray) -> list[Track]:
     ]
 
 
+def feet(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The lowest row of the object that each pixel belongs to, int32 `[height, width]`; -1 where there is none."""
+    numbered, boxes, _ = _parts(picture, background)
+    lowest = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT] - 1
+    return np.where(_large(boxes, numbered.shape), lowest, -1)[numbered]
+
+
 def _objects(picture: np.ndarray, background: np.ndarray) -> list[Cutout]:
-    difference = cv2.GaussianBlur(cv2.absdiff(picture, background).max(axis=2), (5, 5), 0)
-    mask = cv2.morphologyEx(
-        (difference > UNLIKE).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 5), np.uint8)
-    )
-    count, numbered, boxes, centres = cv2.connectedComponentsWithStats(mask)
-    height, width = mask.shape
+    numbered, boxes, centres = _parts(picture, background)
+    height, width = numbered.shape
     found = []
-    for number in range(1, count):
+    for number in np.flatnonzero(_large(boxes, numbered.shape)):
         left, top, wide, high, area = boxes[number].tolist()
-        if area < AREA[0] * height * width / 2:
-            continue
         rows = slice(max(0, top - MARGIN), min(height, top + high + MARGIN))
         columns = slice(max(0, left - MARGIN), min(width, left + wide + MARGIN))
         opacity = cv2.GaussianBlur((numbered[rows, columns] == number).astype(np.float32), (5, 5), 0)
         x, y = centres[number].tolist()
         found.append(Cutout(picture[rows, columns].copy(), opacity, columns.start, rows.start, x, y, area))
     return found
+
+
+def _parts(picture: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number of the part of each pixel, 0 being the background; each part's left, top, width, height, area; its centre."""
+    difference = cv2.GaussianBlur(cv2.absdiff(picture, background).max(axis=2), (5, 5), 0)
+    mask = cv2.morphologyEx(
+        (difference > UNLIKE).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 5), np.uint8)
+    )
+    return cv2.connectedComponentsWithStats(mask)[1:]
+
+
+def _large(boxes: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Which parts are large enough for an object, bool `[parts]`; the background is none."""
+    large = boxes[:, cv2.CC_STAT_AREA] >= AREA[0] * size[0] * size[1] / 2
+    large[0] = False
+    return large

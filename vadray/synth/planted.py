@@ -1,9 +1,10 @@
 """Anomalies planted in real recordings, to choose detectors and settings by before there is any label.
 
 Of the recordings of a fixed camera, all normal, every second one is left as it is, to train on. In clips of the others an
-object that was cut out of another recording appears: somebody walks too fast, is too large, too broad, walks backwards,
-stops where nobody does; or a shape that is nobody moves as somebody would. One clip of each recording has such an object at its own
-pace, and is normal: what only answers to pasting is found out by it.
+object that was cut out of another recording comes in at the border and goes through the picture, behind who stands nearer to
+the camera: somebody walks too fast, is too large, too broad, walks backwards, stops where nobody does; somebody glides, whose legs
+stand still, as on a board; or a shape that is nobody moves as somebody would. One clip of each recording has such an object at its
+own pace, and is normal: what only answers to pasting is found out by it.
 
     OUT/train/…                as in the base
     OUT/test/NAME-fast.mp4     and so on; labels.json says where, frame by frame
@@ -21,11 +22,11 @@ from vadray.archive.listing import VIDEO_SUFFIXES
 from vadray.calibration.events import runs
 from vadray.errors import RequestError
 from vadray.synth.drawing import Box
-from vadray.synth.movers import Cutout, Track, background_of, tracks
+from vadray.synth.movers import MARGIN, Cutout, Track, background_of, feet, tracks
 from vadray.synth.videos import encode, truth_of
 
 NORMAL = "normal"
-KINDS = ("fast", "large", "broad", "foreign", "backwards", "halted", NORMAL)
+KINDS = ("fast", "gliding", "large", "broad", "foreign", "backwards", "halted", NORMAL)
 FRAMES = 300  # of a clip
 LEAST_FRAMES = 40
 WIDTH = 480  # of a clip at most, in pixels
@@ -56,7 +57,8 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
         shutil.copyfile(path, copy)
     clips = {path: read_clip(path) for path in videos[1::2]}
     clips = {path: clip for path, clip in clips.items() if len(clip[0]) >= LEAST_FRAMES}
-    movers = {path: tracks(pictures, background_of(pictures)) for path, (pictures, _) in clips.items()}
+    backgrounds = {path: background_of(pictures) for path, (pictures, _) in clips.items()}
+    movers = {path: tracks(pictures, backgrounds[path]) for path, (pictures, _) in clips.items()}
     truth = {}
     for number, (path, (pictures, fps)) in enumerate(clips.items()):
         # of the same size, as recordings of one camera are
@@ -71,7 +73,7 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
         for place, kind in enumerate(KINDS):
             random = np.random.default_rng([seed, 5, number, place])
             track = donors[random.integers(len(donors))]
-            planted, boxes = plant(pictures, track, kind, random)
+            planted, boxes = plant(pictures, backgrounds[path], track, kind, random)
             name = "-".join(path.relative_to(base).with_suffix("").parts)
             file = root / "test" / f"{name}-{kind}.mp4"
             encode(file, iter(planted), fps, (planted.shape[2], planted.shape[1]))
@@ -88,14 +90,16 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
 
 
 def plant(
-    pictures: np.ndarray, track: Track, kind: str, random: np.random.Generator
+    pictures: np.ndarray, background: np.ndarray, track: Track, kind: str, random: np.random.Generator
 ) -> tuple[np.ndarray, dict[int, Box]]:
     """Lets an object go through a clip.
 
     Args:
         pictures: uint8 `[n, height, width, 3]`, left as they are.
-        track: Of `movers.tracks`, of a recording of the same camera. Where it ends the object goes on as fast, and its
-            pictures are gone through there and back.
+        background: Of `movers.background_of`, of the same pictures. Who stands lower in the picture hides the object.
+        track: Of `movers.tracks`, of a recording of the same camera. The object comes in at the border, in the direction
+            and at the height of the track; where the track ends it goes on as fast, and its pictures are gone through
+            there and back.
         kind: One of `KINDS`.
         random: Draws when it comes, its pace, its size and its shape.
 
@@ -104,9 +108,12 @@ def plant(
     """
     planted, boxes = pictures.copy(), {}
     count = len(pictures)
-    pace = {"fast": random.uniform(1.5, 2.8), "large": random.uniform(1.0, 1.8), "backwards": -1.0}.get(
-        kind, 1.0
-    )
+    pace = {
+        "fast": random.uniform(1.5, 2.8),
+        "gliding": random.uniform(1.2, 2.2),
+        "large": random.uniform(1.0, 1.8),
+        "backwards": -1.0,
+    }.get(kind, 1.0)
     scale = {"large": (random.uniform(1.7, 2.5),) * 2, "broad": (random.uniform(1.6, 2.2), 0.9)}.get(
         kind, (1.0, 1.0)
     )
@@ -118,24 +125,29 @@ def plant(
     speed_x, speed_y = (
         np.polyfit(range(len(track)), [getattr(one, axis) for one in track], 1)[0] for axis in "xy"
     )
+    way_in = 1 if speed_x * pace > 0 else -1
     first = track[0] if pace > 0 else track[-1]
+    half = first.picture.shape[1] * scale[0] / 2
+    begins_x = -half if way_in > 0 else pictures.shape[2] + half
     # where it stops is in the picture, and some of the clip is left then
     halts = np.clip(
-        (random.uniform(0.3, 0.7) * pictures.shape[2] - first.x) / speed_x, 0, (count - begins) // 2
+        (random.uniform(0.3, 0.7) * pictures.shape[2] + half) / abs(speed_x), 0, (count - begins) // 2
     )
     for frame in range(begins, count):
         way = (frame - begins) * pace
         if kind == "halted":
             way = min(way, halts)
-        place = int(abs(way)) % (2 * last)
+        place = last // 2 if kind == "gliding" else int(abs(way)) % (2 * last)
         place = place if place <= last else 2 * last - place
         one = track[place if pace > 0 else last - place]
-        x, y = first.x + speed_x * way, first.y + speed_y * np.clip(way, -last, last)
-        picture, opacity, left, top = _look(one, x, y, shape, scale)
+        x, y = begins_x + speed_x * way, first.y + speed_y * np.clip(way, -last, last)
+        picture, opacity, left, top = _placed(*_look(one, x, y, shape, scale))
+        standing = feet(pictures[frame], background)
         if mirrored:
             picture, opacity = picture[:, ::-1], opacity[:, ::-1]
             left = planted.shape[2] - left - picture.shape[1]
-        box = _paste(planted[frame], picture, opacity, round(left), round(top))
+        nearer = standing > top + picture.shape[0] - 1 - MARGIN
+        box = _paste(planted[frame], picture, opacity, left, top, nearer)
         if box is not None and kind != NORMAL and not (kind == "halted" and way < halts):
             boxes[frame] = box
     return planted, boxes
@@ -162,6 +174,17 @@ def _look(
     return picture, opacity, left, top
 
 
+def _placed(
+    picture: np.ndarray, opacity: np.ndarray, left: float, top: float
+) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """The same on whole pixels, a column and a row larger: what moves a third of a pixel a frame does so evenly."""
+    whole = int(np.floor(left)), int(np.floor(top))
+    shift = np.array([[1, 0, left - whole[0]], [0, 1, top - whole[1]]])
+    size = (opacity.shape[1] + 1, opacity.shape[0] + 1)
+    picture = cv2.warpAffine(picture, shift, size, borderMode=cv2.BORDER_REPLICATE)
+    return picture, cv2.warpAffine(opacity, shift, size), *whole
+
+
 def _shape(random: np.random.Generator, track: Track) -> Look:
     """A textured rectangle or ellipse about as large as the object."""
     high = max(6, round(track[0].picture.shape[0] * random.uniform(0.6, 1.3)))
@@ -179,17 +202,24 @@ def _shape(random: np.random.Generator, track: Track) -> Look:
     return np.repeat(grey[..., None], 3, axis=2), cv2.GaussianBlur(opacity, (3, 3), 0)
 
 
-def _paste(picture: np.ndarray, cutout: np.ndarray, opacity: np.ndarray, left: int, top: int) -> Box | None:
-    """Lays a cutout over a picture, in place; the box of what is seen of it, or None where that is next to nothing."""
+def _paste(
+    picture: np.ndarray, cutout: np.ndarray, opacity: np.ndarray, left: int, top: int, nearer: np.ndarray
+) -> Box | None:
+    """Lays a cutout over a picture, in place, but for where somebody is nearer, bool `[height, width]`.
+
+    Returns:
+        The box of what is seen of it, or None where that is next to nothing.
+    """
     height, width = picture.shape[:2]
     rows = slice(max(0, top), min(height, top + cutout.shape[0]))
     columns = slice(max(0, left), min(width, left + cutout.shape[1]))
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return None
     own = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-    share = opacity[own][..., None]
+    visible = opacity[own] * (1 - cv2.GaussianBlur(nearer[rows, columns].astype(np.float32), (3, 3), 0))
+    share = visible[..., None]
     picture[rows, columns] = np.rint(share * cutout[own] + (1 - share) * picture[rows, columns])
-    seen = opacity[own] > SEEN
+    seen = visible > SEEN
     if seen.sum() < LEAST_SEEN:
         return None
     across, down = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))

@@ -108,6 +108,7 @@ def fit_calibration(
         rules=EventRules(
             smooth_s=options.smooth_s, min_event_s=options.min_event_s, merge_gap_s=options.merge_gap_s
         ),
+        smoothing=options.smoothing,
         per_camera=options.per_camera,
         per_hour=options.per_hour,
     )

@@ -106,10 +106,12 @@ def test_holds_no_more_than_two_blocks():
 
 
 def footage(seed, event=False):
+    """Ten minutes of scores that drift as those of real footage do: of 2 s some ten frames are much the same."""
     random = np.random.default_rng(seed)
     time_s = np.arange(6000) / 10
+    drift = np.convolve(random.normal(size=6019), np.full(20, 20**-0.5), "valid")
     unusual = (time_s > 200) & (time_s < 215) if event else np.zeros(6000, bool)
-    return VideoScores("gate", time_s, 1 + 0.13 * random.normal(size=6000) + 0.25 * unusual)
+    return VideoScores("gate", time_s, 1 + 0.13 * drift + 0.5 * unusual)
 
 
 def test_a_calibration_keeps_it_and_streams_what_it_applies():

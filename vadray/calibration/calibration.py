@@ -251,11 +251,11 @@ class Calibration:
     def least_peak(self) -> float:
         """The highest frame of an event has at least this raw score, whatever its camera."""
         by_hour = [one for own in self.hours.values() for one in own.values()]
-        release = min(one.release for one in (self.default, *self.cameras.values(), *by_hour))
+        every = (self.default, *self.cameras.values(), *by_hour)
         if self.rules.markov is None:
-            return release
+            return min(one.release for one in every)
         # log odds fade from frame to frame: where they are largest, and positive, evidence is positive too
-        return self.rules.markov.middle if release > 0 else -np.inf
+        return self.rules.markov.middle if min(one.threshold for one in every) > 0 else -np.inf
 
     def smoother(self) -> Smoother | MarkovSmoother:
         """A new streaming smoother for one video."""

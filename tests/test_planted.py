@@ -10,7 +10,7 @@ from tests.running import run
 from vadray.errors import RequestError
 from vadray.evaluation.datasets import read_labels
 from vadray.synth import plant_in, synthesise
-from vadray.synth.movers import background_of, tracks
+from vadray.synth.movers import Cutout, background_of, tracks
 from vadray.synth.planted import KINDS, NORMAL, plant, read_clip
 from vadray.synth.videos import encode
 
@@ -91,6 +91,45 @@ def test_each_kind_is_what_it_is_called(material):
     assert pace(of("halted")) < 0.3 * usual_pace
     assert np.median(of("large")[:, 3]) > 1.3 * usual[0]
     assert np.median(of("broad")[:, 2] / of("broad")[:, 3]) > 1.4 * usual[1] / usual[0]
+
+
+def street_and_walker(nearer: int) -> tuple[np.ndarray, np.ndarray, list[Cutout]]:
+    """A grey street with a bright block that ends in row `nearer`, without it, and a walker who is dark and light by turns."""
+    background = np.full((80, 120, 3), 120, np.uint8)
+    pictures = np.repeat(background[None], 100, axis=0)
+    pictures[:, nearer - 40 : nearer, 50:62] = 250
+    walker = [
+        Cutout(
+            np.full((24, 12, 3), (30, 200)[x % 2], np.uint8),
+            np.ones((24, 12), np.float32),
+            x - 6,
+            30,
+            x,
+            42,
+            288,
+        )
+        for x in range(26, 56)
+    ]
+    return pictures, background, walker
+
+
+@pytest.mark.parametrize("nearer, hides", [(75, True), (45, False)])
+def test_it_comes_in_at_the_border_and_goes_behind_who_is_nearer(nearer, hides):
+    pictures, background, walker = street_and_walker(nearer)
+    planted, boxes = plant(pictures, background, walker, "fast", np.random.default_rng(0))
+    left, _, width, _ = boxes[min(boxes)]
+    assert (left == 0 or left + width == 120) and width < 12
+    block = np.s_[:, nearer - 38 : nearer - 2, 52:60]
+    assert np.array_equal(planted[block], pictures[block]) == hides
+
+
+def test_who_glides_looks_the_same_all_the_way():
+    pictures, background, walker = street_and_walker(45)
+    for kind, looks in (("gliding", 1), ("fast", 2)):
+        planted, boxes = plant(pictures, background, walker, kind, np.random.default_rng(0))
+        inside = [(at, box) for at, box in boxes.items() if 0 < box[0] < 30 and box[2] > 8]
+        seen = {int(planted[at, 42, left + width // 2, 0]) for at, (left, _, width, _) in inside}
+        assert len(inside) > 3 and len(seen) == looks
 
 
 def test_too_little_to_plant_in_is_an_error(base, tmp_path):

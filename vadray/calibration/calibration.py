@@ -180,7 +180,8 @@ class Calibration:
             k: For `sigma` and `mad`.
             value: For `fixed`: the threshold on the smoothed score.
             rules: By default `EventRules()`; images always use `IMAGE_RULES`.
-            smoothing: "mean", as `rules` say, or "markov": of video, by a `Markov` fitted to all scores together.
+            smoothing: "mean", as `rules` say, or "markov": of video, by a `Markov` fitted to all scores together, and
+                without hysteresis.
             per_camera: Also calibrate each camera on its own, where it has `MIN_CAMERA_SCORES`.
             per_hour: Of these also each hour of the day, where there is footage enough to show the rate.
 
@@ -215,7 +216,8 @@ class Calibration:
         try:
             if smoothing == "markov" and kind == "video":
                 every = np.concatenate([video.score for video in videos])
-                rules = dataclasses.replace(rules, markov=Markov.fit(every))
+                # log odds hold on by themselves: an event ends where it began to be one
+                rules = dataclasses.replace(rules, markov=Markov.fit(every), release_fraction=1.0)
             default = _calibrate(videos, kind, method, parameters, rules)
             cameras, notes, hours = {}, {}, {}
             for camera in sorted({video.camera for video in videos if video.camera}) if per_camera else ():

@@ -147,6 +147,14 @@ def in_pieces(smoother, video, size):
     yield done, smoother.finish()
 
 
+def test_a_camera_that_sees_nothing_most_of_the_time_has_the_scale_of_what_moves():
+    busy = footage(0)
+    quiet = np.concatenate([busy.score, np.zeros(9 * len(busy.score))])
+    assert Markov.fit(quiet).middle == pytest.approx(Markov.fit(busy.score).middle, abs=1e-3)
+    still = smoothed(np.arange(600) / 10, np.zeros(600), Markov.fit(quiet))
+    assert still.max() < 0, "and that nothing moves is evidence of normal footage"
+
+
 def test_older_calibrations_have_none_and_say_the_same():
     fitted = Calibration.fit([footage(0)])
     assert "markov" not in fitted.to_json() and Calibration.from_json(fitted.to_json()).rules == fitted.rules

@@ -56,15 +56,19 @@ class Markov:
     def fit(cls, score: np.ndarray) -> "Markov":
         """From normal scores `[n]`: unusual ones are taken to lie 1.5 spreads above them.
 
+        The smallest score is left out: where it is that of all frames in which nothing moves, most of a night's may be
+        so, and say nothing of how those differ in which something does.
+
         Raises:
-            ValueError: Half of the scores or more are the same.
+            ValueError: The scores do not differ, or nearly all of those above the smallest are the same.
         """
-        median, upper = np.quantile(score, [0.5, SPREAD_AT])
+        moving = score[score > score.min()]
+        median, upper = np.quantile(moving, [0.5, SPREAD_AT]) if len(moving) else (0.0, 0.0)
         spread = float(upper - median)
         if not spread > 0:
             raise ValueError(
-                f"`smoothing` 'markov' needs normal scores that differ. Received {len(score)}, "
-                f"of which a third or more are {median:.6g}"
+                "`smoothing` 'markov' needs normal scores that differ. "
+                f"Received {len(score)} from {score.min():.6g} to {score.max():.6g}"
             )
         return cls(float(median) + SHIFT / 2 * spread, SHIFT / (spread * LOOK_S))
 

@@ -10,7 +10,7 @@ from tests.running import run
 from vadray.errors import RequestError
 from vadray.evaluation.datasets import read_labels
 from vadray.synth import plant_in, synthesise
-from vadray.synth.movers import Cutout, background_of, tracks
+from vadray.synth.movers import Cutout, background_of, feet, tracks
 from vadray.synth.planted import KINDS, NORMAL, plant, read_clip
 from vadray.synth.videos import encode
 
@@ -28,7 +28,7 @@ def material(base):
     """A clip, and what moves in another one of the same camera."""
     one, other = (read_clip(path)[0] for path in sorted(base.iterdir())[1:3])
     found = tracks(other, background_of(other))
-    return one, background_of(one), max(found, key=len)
+    return one, feet(one, background_of(one)), max(found, key=len)
 
 
 def test_it_is_laid_out_as_other_sets_are(base, tmp_path, capsys):
@@ -56,9 +56,9 @@ def test_it_is_laid_out_as_other_sets_are(base, tmp_path, capsys):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_object_is_different(material, kind):
-    pictures, background, track = material
+    pictures, standing, track = material
     before = pictures.copy()
-    planted, boxes = plant(pictures, background, track, kind, np.random.default_rng(2))
+    planted, boxes = plant(pictures, standing, track, kind, np.random.default_rng(2))
     assert np.array_equal(pictures, before) and (len(boxes) > 0) == (kind != NORMAL)
     changed = np.abs(planted.astype(int) - before).max(axis=3) > 100
     for frame, (left, top, width, height) in boxes.items():
@@ -73,11 +73,11 @@ def test_only_the_object_is_different(material, kind):
 
 
 def test_each_kind_is_what_it_is_called(material):
-    pictures, background, track = material
+    pictures, standing, track = material
 
     def of(kind: str) -> np.ndarray:
         random = np.random.default_rng(5)
-        boxes = plant(pictures, background, track, kind, random)[1].values()
+        boxes = plant(pictures, standing, track, kind, random)[1].values()
         inside = [box for box in boxes if box[0] > 0 and box[0] + box[2] < pictures.shape[2]]
         return np.array(inside, float)
 
@@ -94,7 +94,7 @@ def test_each_kind_is_what_it_is_called(material):
 
 
 def street_and_walker(nearer: int) -> tuple[np.ndarray, np.ndarray, list[Cutout]]:
-    """A grey street with a bright block that ends in row `nearer`, without it, and a walker who is dark and light by turns."""
+    """A grey street with a bright block that stands in row `nearer`, its feet, and a walker who is dark and light by turns."""
     background = np.full((80, 120, 3), 120, np.uint8)
     pictures = np.repeat(background[None], 100, axis=0)
     pictures[:, nearer - 40 : nearer, 50:62] = 250
@@ -110,13 +110,13 @@ def street_and_walker(nearer: int) -> tuple[np.ndarray, np.ndarray, list[Cutout]
         )
         for x in range(26, 56)
     ]
-    return pictures, background, walker
+    return pictures, feet(pictures, background), walker
 
 
 @pytest.mark.parametrize("nearer, hides", [(75, True), (45, False)])
 def test_it_comes_in_at_the_border_and_goes_behind_who_is_nearer(nearer, hides):
-    pictures, background, walker = street_and_walker(nearer)
-    planted, boxes = plant(pictures, background, walker, "fast", np.random.default_rng(0))
+    pictures, standing, walker = street_and_walker(nearer)
+    planted, boxes = plant(pictures, standing, walker, "fast", np.random.default_rng(0))
     left, _, width, _ = boxes[min(boxes)]
     assert (left == 0 or left + width == 120) and width < 12
     block = np.s_[:, nearer - 38 : nearer - 2, 52:60]
@@ -124,9 +124,9 @@ def test_it_comes_in_at_the_border_and_goes_behind_who_is_nearer(nearer, hides):
 
 
 def test_who_glides_looks_the_same_all_the_way():
-    pictures, background, walker = street_and_walker(45)
+    pictures, standing, walker = street_and_walker(45)
     for kind, looks in (("gliding", 1), ("fast", 2)):
-        planted, boxes = plant(pictures, background, walker, kind, np.random.default_rng(0))
+        planted, boxes = plant(pictures, standing, walker, kind, np.random.default_rng(0))
         inside = [(at, box) for at, box in boxes.items() if 0 < box[0] < 30 and box[2] > 8]
         seen = {int(planted[at, 42, left + width // 2, 0]) for at, (left, _, width, _) in inside}
         assert len(inside) > 3 and len(seen) == looks

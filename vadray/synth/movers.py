@@ -84,11 +84,14 @@ def tracks(pictures: np.ndarray, background: np.ndarray) -> list[Track]:
     ]
 
 
-def feet(picture: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """The lowest row of the object that each pixel belongs to, int32 `[height, width]`; -1 where there is none."""
-    numbered, boxes, _ = _parts(picture, background)
-    lowest = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT] - 1
-    return np.where(_large(boxes, numbered.shape), lowest, -1)[numbered]
+def feet(pictures: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The lowest row of the object that each pixel belongs to, int16 `[n, height, width]`; -1 where there is none."""
+    rows = np.empty(pictures.shape[:3], np.int16)
+    for number, picture in enumerate(pictures):
+        numbered, boxes, _ = _parts(picture, background)
+        lowest = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT] - 1
+        rows[number] = np.where(_large(boxes, numbered.shape), lowest, -1)[numbered]
+    return rows
 
 
 def _objects(picture: np.ndarray, background: np.ndarray) -> list[Cutout]:

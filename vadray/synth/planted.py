@@ -70,10 +70,11 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
         ]
         if not donors:
             continue
+        standing = feet(pictures, backgrounds[path])
         for place, kind in enumerate(KINDS):
             random = np.random.default_rng([seed, 5, number, place])
             track = donors[random.integers(len(donors))]
-            planted, boxes = plant(pictures, backgrounds[path], track, kind, random)
+            planted, boxes = plant(pictures, standing, track, kind, random)
             name = "-".join(path.relative_to(base).with_suffix("").parts)
             file = root / "test" / f"{name}-{kind}.mp4"
             encode(file, iter(planted), fps, (planted.shape[2], planted.shape[1]))
@@ -90,13 +91,13 @@ def write_planted(base: str | Path, root: Path, seed: int) -> dict[str, Any]:
 
 
 def plant(
-    pictures: np.ndarray, background: np.ndarray, track: Track, kind: str, random: np.random.Generator
+    pictures: np.ndarray, standing: np.ndarray, track: Track, kind: str, random: np.random.Generator
 ) -> tuple[np.ndarray, dict[int, Box]]:
     """Lets an object go through a clip.
 
     Args:
         pictures: uint8 `[n, height, width, 3]`, left as they are.
-        background: Of `movers.background_of`, of the same pictures. Who stands lower in the picture hides the object.
+        standing: Of `movers.feet`, of the same pictures. Who stands lower in the picture hides the object.
         track: Of `movers.tracks`, of a recording of the same camera. The object comes in at the border, in the direction
             and at the height of the track; where the track ends it goes on as fast, and its pictures are gone through
             there and back.
@@ -125,10 +126,9 @@ def plant(
     speed_x, speed_y = (
         np.polyfit(range(len(track)), [getattr(one, axis) for one in track], 1)[0] for axis in "xy"
     )
-    way_in = 1 if speed_x * pace > 0 else -1
     first = track[0] if pace > 0 else track[-1]
     half = first.picture.shape[1] * scale[0] / 2
-    begins_x = -half if way_in > 0 else pictures.shape[2] + half
+    begins_x = -half if speed_x * pace > 0 else pictures.shape[2] + half
     # where it stops is in the picture, and some of the clip is left then
     halts = np.clip(
         (random.uniform(0.3, 0.7) * pictures.shape[2] + half) / abs(speed_x), 0, (count - begins) // 2
@@ -142,11 +142,10 @@ def plant(
         one = track[place if pace > 0 else last - place]
         x, y = begins_x + speed_x * way, first.y + speed_y * np.clip(way, -last, last)
         picture, opacity, left, top = _placed(*_look(one, x, y, shape, scale))
-        standing = feet(pictures[frame], background)
         if mirrored:
             picture, opacity = picture[:, ::-1], opacity[:, ::-1]
             left = planted.shape[2] - left - picture.shape[1]
-        nearer = standing > top + picture.shape[0] - 1 - MARGIN
+        nearer = standing[frame] > top + picture.shape[0] - 1 - MARGIN
         box = _paste(planted[frame], picture, opacity, left, top, nearer)
         if box is not None and kind != NORMAL and not (kind == "halted" and way < halts):
             boxes[frame] = box

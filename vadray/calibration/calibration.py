@@ -1,10 +1,9 @@
 """A bundle's calibration: thresholds, event rules and the normal scores' sketch, for all and per camera."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -217,7 +216,7 @@ class Calibration:
             if smoothing == "markov" and kind == "video":
                 every = np.concatenate([video.score for video in videos])
                 # log odds hold on by themselves: an event ends where it began to be one
-                rules = dataclasses.replace(rules, markov=Markov.fit(every), release_fraction=1.0)
+                rules = replace(rules, markov=Markov.fit(every), release_fraction=1.0)
             default = _calibrate(videos, kind, method, parameters, rules)
             cameras, notes, hours = {}, {}, {}
             for camera in sorted({video.camera for video in videos if video.camera}) if per_camera else ():

@@ -1,13 +1,13 @@
 """From smoothed scores to events: two thresholds (hysteresis), merging of near runs, a least length."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from vadray.calibration.markov import Markov, MarkovSmoother
-from vadray.calibration.smoothing import KeptSmoother, Smoother
+from vadray.calibration.smoothing import KeptSmoother, Smoother, smooth
 from vadray.calibration.timeline import TIME_TOLERANCE_S, checked_frames
 
 
@@ -50,11 +50,13 @@ class EventRules:
 
     def smooth(self, time_s: np.ndarray, score: np.ndarray) -> np.ndarray:
         """Smoothed scores of one whole video, float64 `[n]`, from its times and scores `[n]`."""
-        smoother = self.smoother()
+        if self.markov is None:
+            return smooth(time_s, score, self.smooth_s)
+        smoother = MarkovSmoother(self.markov)
         return np.concatenate([smoother.push(time_s, score), smoother.finish()])
 
     def to_dict(self) -> dict[str, Any]:
-        return self._plain() | ({"markov": self.markov.to_dict()} if self.markov else {})
+        return self._plain() | ({"markov": asdict(self.markov)} if self.markov else {})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EventRules":
@@ -62,8 +64,7 @@ class EventRules:
         return cls(**{**data, "markov": Markov(**markov) if markov else None})
 
     def _plain(self) -> dict[str, float]:
-        names = ("smooth_s", "release_fraction", "min_event_s", "merge_gap_s")
-        return {name: float(getattr(self, name)) for name in names}
+        return {one.name: float(getattr(self, one.name)) for one in fields(self) if one.name != "markov"}
 
 
 IMAGE_RULES = EventRules(smooth_s=0.0, release_fraction=1.0, min_event_s=0.0, merge_gap_s=0.0)

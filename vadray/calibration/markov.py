@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -71,9 +70,6 @@ class Markov:
                 f"Received {len(score)} from {score.min():.6g} to {score.max():.6g}"
             )
         return cls(float(median) + SHIFT / 2 * spread, SHIFT / (spread * LOOK_S))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"middle": self.middle, "weight": self.weight, "stretch_s": self.stretch_s}
 
 
 class MarkovSmoother:

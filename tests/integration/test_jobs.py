@@ -80,7 +80,8 @@ def test_stopped_by_sigterm_it_ends_with_5_and_the_same_command_goes_on(head, ar
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
     scores = report / "_sweeps" / "night" / "scores"
     deadline = time.monotonic() + PATIENCE_S
-    while process.poll() is None and not (scores.is_dir() and any(scores.iterdir())):
+    # not just any file: one that is being written has another name until it is whole
+    while process.poll() is None and not any(scores.glob("*.last.parquet")):
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.01)
     running = status(str(report), None)

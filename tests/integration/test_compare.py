@@ -53,11 +53,17 @@ def test_second_run_keeps_the_cells(compared, capsys):
 
 def test_seeds_are_for_what_draws_at_random():
     options = EvaluateOptions(
-        bundle="motion", dataset="x", seeds=[3, 4], training={"stae": {"seeds": [5, 6]}}
+        bundle="motion",
+        dataset="x",
+        seeds=[3, 4],
+        training={"stae": {"seeds": [5, 6]}, "perspective_motion": {"seeds": [0, 1]}},
     )
     assert jobs_of("motion", options) == [("motion", 3)]
     assert jobs_of("feature_density", options) == [("feature_density", 3), ("feature_density", 4)]
     assert jobs_of("stae", options) == [("stae", 5), ("stae", 6)]
+    assert jobs_of("perspective_motion", options) == [("perspective_motion", 0), ("perspective_motion", 1)], (
+        "its folds"
+    )
 
 
 def test_what_is_neither_bundle_nor_detector_is_refused(archive, bundles, tmp_path, capsys):

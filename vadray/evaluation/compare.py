@@ -134,9 +134,9 @@ def jobs_of(entry: str, options: EvaluateOptions) -> list[tuple[str, int | None]
             f"compare: {entry} learns from labels, and a comparison trains on the normal half, which has none; train it "
             f"by `vadray train {options.dataset} --detector {entry}` and give its bundle"
         )
-    # where nothing is drawn at random, only the split depends on the seed, and one is enough
-    seeds = options.training.get(entry, {}).get("seeds", options.seeds)
-    return [(entry, seed) for seed in (seeds if draws_at_random(detector) else seeds[:1])]
+    # where nothing is drawn at random only the split depends on the seed, and one is enough, unless it is asked for
+    seeds = options.seeds if draws_at_random(detector) else options.seeds[:1]
+    return [(entry, seed) for seed in options.training.get(entry, {}).get("seeds", seeds)]
 
 
 def _is_bundle(entry: str) -> bool:

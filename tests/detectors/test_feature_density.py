@@ -38,8 +38,9 @@ def fitted(**more) -> FeatureDensity:
         {},
         {"density": "gaussian", "cell": 4, "by_picture": False},
         {"reductions": (4, 16), "channels": 3, "mirror": True},
+        {"backbone": "filter_bank", "channels": 3},
     ],
-    ids=["nearest", "gaussian, finer cells", "several maps, colour, mirrored"],
+    ids=["nearest", "gaussian, finer cells", "several maps, colour, mirrored", "filters, colour"],
 )
 def test_fitted_it_saves_scores_and_finds_a_planted_anomaly(more, tmp_path):
     detector = fitted(**more)
@@ -136,10 +137,11 @@ def test_gaussian_is_the_mahalanobis_distance():
         {"top_share": 0},
         {"window": 2},
         {"backbone": "lite"},
+        {"backbone": "filter_bank", "weights": "/some/file"},
     ],
 )
 def test_wrong_arguments_are_named(wrong):
-    with pytest.raises(RequestError, match=next(iter(wrong))):
+    with pytest.raises(RequestError, match=list(wrong)[-1]):
         FeatureDensity(**{"height": 32, "width": 48, "weights": None, **wrong})
 
 

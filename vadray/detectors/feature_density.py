@@ -8,7 +8,9 @@ import numpy as np
 from keras import ops
 
 from vadray.detectors.backbones.backbone import EFFICIENTNET_LITE0, IMAGENET, Backbone
+from vadray.detectors.backbones.filter_bank import FILTER_BANK, FilterBank
 from vadray.detectors.base import Detector
+from vadray.detectors.layers.dark_lines import LEAST_ROWS, DarkLines
 from vadray.detectors.layers.patch_gaussian import PatchGaussian
 from vadray.detectors.layers.patch_memory import FAR, PatchMemory
 from vadray.errors import RequestError
@@ -53,11 +55,12 @@ class FeatureDensity(Detector):
         height: Rows, a multiple of 8.
         width: Columns, a multiple of 8.
         channels: 1 (grey) or 3 (RGB). Defaults to 1.
-        backbone: "efficientnet_lite0", or a network of `keras.applications`. Defaults to "efficientnet_lite0".
+        backbone: "efficientnet_lite0", a network of `keras.applications`, or "filter_bank", see `FilterBank`, which has
+            learned nothing and needs no package. Defaults to "efficientnet_lite0".
         weights: "imagenet" (efficientnet_lite0, from the extra `backbone`), a path to a weights file (others), or
-            None for random ones. Defaults to "imagenet".
+            None for random ones; filter_bank has none. Defaults to "imagenet".
         reductions: How much smaller than the picture the maps of features are, ascending; the first gives the
-            grid of patches. Defaults to (8, 16).
+            grid of patches, and is all that filter_bank uses. Defaults to (8, 16).
         density: "nearest" or "gaussian". Defaults to "nearest".
         dimensions: Principal components of the features that are compared, at least 1. Defaults to 256 for
             "nearest", 128 for "gaussian".
@@ -67,6 +70,9 @@ class FeatureDensity(Detector):
         by_picture: Divide distances by their picture's median. Defaults to True.
         mirror: Fit each picture's mirror image (left to right) too, and score both, at twice the cost: for surfaces
             and whatever else may as well be seen in a mirror. Defaults to False.
+        lines: Add dark lines that run down the picture, see `DarkLines`, in deviations of normal pictures' scores: for
+            surfaces that are ground from top to bottom, and crack that way. Needs `density` "nearest". Defaults to
+            False.
         top_share: Of the cells whose mean is the score, above 0 and at most 1. Defaults to 0.05.
         seed: Of all that is drawn at random. Defaults to 0.
 
@@ -108,6 +114,7 @@ class FeatureDensity(Detector):
         equalise: bool = True,
         by_picture: bool = True,
         mirror: bool = False,
+        lines: bool = False,
         top_share: float = 0.05,
         seed: int = 0,
         **kwargs: Any,
@@ -123,6 +130,10 @@ class FeatureDensity(Detector):
             raise RequestError(
                 f"Argument `density` must be one of {', '.join(DENSITIES)}. Received: density={density!r}"
             )
+        if backbone == FILTER_BANK and weights not in (IMAGENET, None):
+            raise RequestError(
+                f"Argument `weights` must be left out: {FILTER_BANK} has none. Received: weights={weights!r}"
+            )
         dimensions = DIMENSIONS[density] if dimensions is None else dimensions
         if dimensions < 1:
             raise RequestError(f"Argument `dimensions` must be at least 1. Received: dimensions={dimensions}")
@@ -135,7 +146,23 @@ class FeatureDensity(Detector):
         self.reductions, self.density, self.dimensions = tuple(reductions), density, dimensions
         self.memory_size, self.memories, self.seed = memory_size, memories, seed
         self.equalise, self.by_picture, self.mirror, self.top_share = equalise, by_picture, mirror, top_share
-        self.backbone = Backbone(backbone, height, width, self.reductions, weights, name="backbone")
+        if lines and height < LEAST_ROWS * self.reductions[0]:
+            raise RequestError(
+                f"Argument `lines` needs at least {LEAST_ROWS} rows of patches, a `height` of "
+                f"{LEAST_ROWS * self.reductions[0]}. Received: height={height}"
+            )
+        if lines and density != "nearest":
+            raise RequestError(
+                'Argument `lines` needs `density` "nearest": how far normal scores differ is learned from the fitted '
+                f"pictures, which a Gaussian fits too well to tell. Received: density={density!r}"
+            )
+        self.lines = DarkLines(self.reductions[0], name="lines") if lines else None
+        self.kinds_of_error = ("patches", "lines") if lines else ("patches",)
+        self.backbone: Backbone | FilterBank = (
+            FilterBank(self.reductions[0], name="backbone")
+            if backbone == FILTER_BANK
+            else Backbone(backbone, height, width, self.reductions, weights, name="backbone")
+        )
         self.densities: list[PatchMemory | PatchGaussian] = (
             [PatchMemory(memory_size, name=f"memory_{number}") for number in range(memories)]
             if density == "nearest"
@@ -158,6 +185,19 @@ class FeatureDensity(Detector):
         )
         for density in self.densities:
             density.build((None, *self.grid, self.dimensions))
+        if self.lines is not None:
+            self.lines.build((None, self.height, self.width, self.channels))
+            # of normal pictures: of their scores, and of the cells of their maps
+            self.deviations = self.add_weight(
+                shape=(2,), initializer="ones", trainable=False, name="deviations"
+            )
+
+    def equalised(self, pictures: Any) -> Any:
+        """Pictures brought to the same mean brightness, where that is asked for."""
+        if not self.equalise:
+            return pictures
+        mean = ops.mean(pictures, axis=(1, 2, 3), keepdims=True)
+        return ops.minimum(pictures * (GREY / ops.maximum(mean, TINY)), 1.0)
 
     def describe(self, pictures: Any) -> Any:
         """Features of each patch.
@@ -168,11 +208,9 @@ class FeatureDensity(Detector):
         Returns:
             float32 `[n, *grid, features]`.
         """
-        if self.equalise:
-            mean = ops.mean(pictures, axis=(1, 2, 3), keepdims=True)
-            pictures = ops.minimum(pictures * (GREY / ops.maximum(mean, TINY)), 1.0)
         maps = [
-            ops.average_pool(features, 3, strides=1, padding="same") for features in self.backbone(pictures)
+            ops.average_pool(features, 3, strides=1, padding="same")
+            for features in self.backbone(self.equalised(pictures))
         ]
         maps[1:] = [ops.image.resize(features, self.grid, interpolation="bilinear") for features in maps[1:]]
         return ops.concatenate(maps, axis=-1)
@@ -196,31 +234,57 @@ class FeatureDensity(Detector):
         for density, usual in zip(
             self.densities, ops.unstack(ops.convert_to_tensor(self.usual)), strict=True
         ):
-            distance = density(codes) / usual
-            if self.by_picture:
-                distance = distance / ops.maximum(_median(distance), TINY)
-            total = total + distance
+            total = total + self._relative(density(codes), usual)
         return total / len(self.densities)
 
+    def _relative(self, distance: Any, usual: Any) -> Any:
+        """Distances `[n, *grid]` beside what is usual in their place, and in their picture."""
+        distance = distance / usual
+        return distance / ops.maximum(_median(distance), TINY) if self.by_picture else distance
+
+    def parts(self, frames: Any) -> tuple[list[Any], Any]:
+        """As `Detector.parts`: distances of patches and, where they are wanted, dark lines."""
+        maps = self._maps(frames)
+        rows, columns = self.height // self.cell, self.width // self.cell
+        if (rows, columns) != self.grid:
+            maps = [
+                ops.image.resize(one[..., None], (rows, columns), interpolation="bilinear")[..., 0]
+                for one in maps
+            ]
+        if self.lines is not None:
+            maps[1] = maps[1] * self.deviations[1]
+        return maps, ops.zeros((frames.shape[0],))
+
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
+        maps, mse = self.parts(frames)
+        return sum(maps[1:], maps[0]), mse
+
+    def _maps(self, frames: Any) -> list[Any]:
+        """Distances, and lines where they are wanted, each `[n, *grid]`."""
         count = frames.shape[0]
         # a few pictures at a time: the widest maps and the distances of a block of 64 would need gigabytes
         at_once = next(size for size in range(min(FRAMES_AT_ONCE, count), 0, -1) if count % size == 0)
         blocks = ops.reshape(frames, (count // at_once, at_once, *frames.shape[1:]))
-        distance = ops.reshape(ops.map(self.distances, blocks), (count, *self.grid))
-        rows, columns = self.height // self.cell, self.width // self.cell
-        if (rows, columns) != self.grid:
-            distance = ops.image.resize(distance[..., None], (rows, columns), interpolation="bilinear")[
-                ..., 0
-            ]
-        return distance, ops.zeros((count,))
+
+        def of_block(block: Any) -> Any:
+            distance = self.distances(block)
+            lines = [] if self.lines is None else [self.lines(self.equalised(block))]
+            return ops.stack([distance, *lines], axis=1)
+
+        found = ops.reshape(ops.map(of_block, blocks), (count, len(self.kinds_of_error), *self.grid))
+        return ops.unstack(found, axis=1)
 
     def score(self, frames: Any) -> tuple[Any, Any, Any]:
-        """As `Detector.score`, but the score is the mean of the map's largest cells."""
-        error_map, mse = self.cell_errors(self.prepare(frames))
-        flat = ops.reshape(error_map, (error_map.shape[0], -1))
+        """As `Detector.score`, but the score is the mean of the map's largest cells, and the most unusual line beside it."""
+        (distance, *lines), mse = self.parts(self.prepare(frames))
+        flat = ops.reshape(distance, (distance.shape[0], -1))
         largest, _ = ops.top_k(flat, max(1, round(self.top_share * flat.shape[1])))
-        return ops.mean(largest, axis=1), error_map, mse
+        score = ops.mean(largest, axis=1)
+        if not lines:
+            return score, distance, mse
+        of_scores, of_cells = ops.unstack(ops.convert_to_tensor(self.deviations))
+        line = ops.max(lines[0], axis=(1, 2)) / of_cells
+        return score + of_scores * line, distance + lines[0], mse
 
     def fit_normal(self, runs: Iterable[np.ndarray]) -> None:
         """Fits the projection, the density and what is usual in each place.
@@ -237,16 +301,25 @@ class FeatureDensity(Detector):
         if self.mirror:
             pictures = np.concatenate([pictures, pictures[:, :, ::-1]])
         self._fit_projection(pictures)
-        self.usual.assign(
-            [
-                _usual(
-                    self._fit_gaussian(density, pictures)
-                    if isinstance(density, PatchGaussian)
-                    else self._fit_memory(density, pictures, np.arange(len(pictures)) % count, random)
-                )
-                for density in self.densities
-            ]
-        )
+        distances = [
+            self._fit_gaussian(density, pictures)
+            if isinstance(density, PatchGaussian)
+            else self._fit_memory(density, pictures, np.arange(len(pictures)) % count, random)
+            for density in self.densities
+        ]
+        self.usual.assign([_usual(of_one) for of_one in distances])
+        if self.lines is not None:
+            self.lines.fit(self._each(self.equalised, pictures[:count]))
+            maps = [self._relative(*pair) for pair in zip(distances, np.asarray(self.usual), strict=True)]
+            self.deviations.assign(self._deviations(np.mean(maps, axis=0), count))
+
+    def _deviations(self, maps: np.ndarray, count: int) -> list[float]:
+        """Standard deviation of scores, and of cells, from maps of `count` normal pictures, and of their mirror images."""
+        if self.mirror:
+            maps = (maps[:count] + maps[count:, :, ::-1]) / 2
+        most = max(1, round(self.top_share * maps[0].size))
+        scores = np.sort(maps.reshape(count, -1), axis=1)[:, -most:].mean(axis=1)
+        return [float(scores.std()), float(maps.std())]
 
     def _fit_projection(self, pictures: np.ndarray) -> None:
         """Principal components of the features, those of each stage weighed by their variance."""
@@ -257,8 +330,8 @@ class FeatureDensity(Detector):
             products = products + (flat.T @ flat).astype(np.float64)
         mean = np.asarray(total) / count
         covariance = np.asarray(products) / count - np.outer(mean, mean)
-        # maps of different stages count alike, however large their values
-        parts = np.split(np.diag(covariance), np.cumsum(self.backbone.features)[:-1])
+        # maps of different stages, or filters, count alike, however large their values
+        parts = np.split(np.diag(covariance), np.cumsum(self.backbone.groups)[:-1])
         scale = np.concatenate([np.full(len(part), max(part.sum(), TINY) ** -0.5) for part in parts])
         _, components = np.linalg.eigh(scale[:, None] * covariance * scale)
         largest = components[:, ::-1][:, : self.dimensions]
@@ -312,6 +385,7 @@ class FeatureDensity(Detector):
             "equalise": self.equalise,
             "by_picture": self.by_picture,
             "mirror": self.mirror,
+            "lines": self.lines is not None,
             "top_share": self.top_share,
             "seed": self.seed,
         }

@@ -108,6 +108,11 @@ class Backbone(keras.layers.Layer):
         """Features of each map."""
         return [output.shape[-1] for output in self.network.outputs]
 
+    @property
+    def groups(self) -> list[int]:
+        """Numbers of features that are weighed together: those of a map."""
+        return self.features
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -11,7 +11,7 @@ from vadray.detectors.layers.local_contrast import box_blur
 
 ACROSS, ALONG = 1.5, 4.0  # deviations of the filters in pixels: lines of 2 to 4 pixels, straight for 10 or so
 TURNS = 12  # directions of a line
-SURROUNDINGS = 49  # side in pixels of the square whose texture a line has to stand out from
+SURROUNDINGS = 7  # side in cells of the square whose texture a line has to stand out from
 LEAST_TEXTURE = 1 / 255  # one grey level
 CELLS_OF_A_RUN = 3
 LEAST_ROWS = CELLS_OF_A_RUN + 2  # a run, and the picture's border above and below it
@@ -23,11 +23,11 @@ class DarkLines(keras.layers.Layer):
     """Says where a dark line runs down through three cells, one below the other, and how unusual it is.
 
     1. Second derivatives across, of Gaussians 1.5 pixels wide and 4 pixels long, in twelve directions; the largest
-       says how dark a line goes through each pixel, in whatever direction.
-    2. Divided by the mean magnitude of that around it (49 x 49 pixels, twice), of lines up and down: on a rough
+       says how dark a line goes through each pixel, in whatever direction, and the largest in a cell through the cell.
+    2. Divided by the mean magnitude around the cell (7 x 7 cells, twice) of that of lines up and down: on a rough
        surface a line has to be darker.
-    3. The largest in each cell, and then the smallest of three cells in a column: a speck fills one cell, a crack
-       all three, and may wind on its way. Cells at the border do not count.
+    3. The smallest of three cells in a column: a speck fills one cell, a crack all three, and may wind on its way.
+       Cells at the border do not count.
     4. Deviations by which that is above the median of normal pictures' largest, less 1.5; at least 0.
 
     Args:
@@ -67,9 +67,10 @@ class DarkLines(keras.layers.Layer):
     def runs(self, pictures: Any) -> Any:
         """How dark a line runs through three cells, beside the texture: `[n, height / cell - 4, width / cell - 2]`."""
         grey = ops.mean(pictures, axis=-1, keepdims=True)
-        texture = box_blur(ops.abs(_filtered(grey, self._texture)), SURROUNDINGS) + LEAST_TEXTURE
-        line = ops.max(_filtered(grey, self._lines), axis=-1, keepdims=True) / texture
-        cells = ops.max_pool(line, self.cell, strides=self.cell, padding="valid")[:, 1:-1, 1:-1, 0]
+        magnitude = ops.average_pool(ops.abs(_filtered(grey, self._texture)), self.cell, padding="valid")
+        line = ops.max(_filtered(grey, self._lines), axis=-1, keepdims=True)
+        darkest = ops.max_pool(line, self.cell, padding="valid")
+        cells = (darkest / (box_blur(magnitude, SURROUNDINGS) + LEAST_TEXTURE))[:, 1:-1, 1:-1, 0]
         rows = cells.shape[1] - CELLS_OF_A_RUN + 1
         return ops.min(ops.stack([cells[:, place : place + rows] for place in range(CELLS_OF_A_RUN)]), axis=0)
 

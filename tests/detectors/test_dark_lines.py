@@ -49,6 +49,7 @@ def found(pictures: np.ndarray) -> np.ndarray:
 def test_a_crack_is_found_where_it_runs_and_normal_surfaces_have_few():
     normal = surfaces(20, 3)
     assert found(normal).shape == (20, 12, 12)
+    assert DarkLines(16)(normal[:2, :88, :72] / np.float32(255)).shape == (2, 6, 5), "rounded up"
     assert (found(normal).max(axis=(1, 2)) > 0).mean() < 0.25
     cracks = found(cracked(normal))
     assert (cracks.max(axis=(1, 2)) > 3).all()

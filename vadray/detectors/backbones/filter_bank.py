@@ -38,7 +38,7 @@ class FilterBank(keras.layers.Layer):
     weights_from = None
 
     def __init__(self, reduction: int, **kwargs: Any):
-        super().__init__(**{"trainable": False, **kwargs})
+        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.reduction = reduction
         self._filters = np.stack(_bank(), axis=-1)[:, :, None]
 

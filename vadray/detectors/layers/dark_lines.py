@@ -34,14 +34,15 @@ class DarkLines(keras.layers.Layer):
         cell: Side of a cell in pixels.
 
     Input shape: float `[n, height, width, channels]` in 0 to 1, of at least 5 rows of cells.
-    Output shape: float `[n, height / cell, width / cell]`, at least 0: in all three cells of a run; without unit.
+    Output shape: float `[n, height / cell, width / cell]`, rounded up, at least 0: in all three cells of a run; without
+        unit.
 
     Source: ours. The filters are those of Canny, "A Computational Approach to Edge Detection", PAMI 1986, section 6,
         one derivative higher.
     """
 
     def __init__(self, cell: int, **kwargs: Any):
-        super().__init__(**{"trainable": False, **kwargs})
+        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.cell = cell
         turns = np.arange(TURNS) * np.pi / TURNS
         self._lines = np.stack([_second_derivative(ACROSS, ALONG, turn) for turn in turns], axis=-1)[
@@ -65,11 +66,11 @@ class DarkLines(keras.layers.Layer):
         return ops.pad(whole, [[0, 0], [1, 1], [1, 1]])
 
     def runs(self, pictures: Any) -> Any:
-        """How dark a line runs through three cells, beside the texture: `[n, height / cell - 4, width / cell - 2]`."""
+        """How dark a line runs through three cells, beside the texture: `[n, rows - 4, columns - 2]` of cells."""
         grey = ops.mean(pictures, axis=-1, keepdims=True)
-        magnitude = ops.average_pool(ops.abs(_filtered(grey, self._texture)), self.cell, padding="valid")
+        magnitude = ops.average_pool(ops.abs(_filtered(grey, self._texture)), self.cell, padding="same")
         line = ops.max(_filtered(grey, self._lines), axis=-1, keepdims=True)
-        darkest = ops.max_pool(line, self.cell, padding="valid")
+        darkest = ops.max_pool(line, self.cell, padding="same")
         cells = (darkest / (box_blur(magnitude, SURROUNDINGS) + LEAST_TEXTURE))[:, 1:-1, 1:-1, 0]
         rows = cells.shape[1] - CELLS_OF_A_RUN + 1
         return ops.min(ops.stack([cells[:, place : place + rows] for place in range(CELLS_OF_A_RUN)]), axis=0)

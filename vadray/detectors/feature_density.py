@@ -244,23 +244,15 @@ class FeatureDensity(Detector):
 
     def parts(self, frames: Any) -> tuple[list[Any], Any]:
         """As `Detector.parts`: distances of patches and, where they are wanted, dark lines."""
-        maps = self._maps(frames)
-        rows, columns = self.height // self.cell, self.width // self.cell
-        if (rows, columns) != self.grid:
-            maps = [
-                ops.image.resize(one[..., None], (rows, columns), interpolation="bilinear")[..., 0]
-                for one in maps
-            ]
-        if self.lines is not None:
-            maps[1] = maps[1] * self.deviations[1]
-        return maps, ops.zeros((frames.shape[0],))
+        distance, *lines = self._maps(frames)
+        return [distance, *(line * self.deviations[1] for line in lines)], ops.zeros((frames.shape[0],))
 
     def cell_errors(self, frames: Any) -> tuple[Any, Any]:
         maps, mse = self.parts(frames)
         return sum(maps[1:], maps[0]), mse
 
     def _maps(self, frames: Any) -> list[Any]:
-        """Distances, and lines where they are wanted, each `[n, *grid]`."""
+        """Distances, and how unusual lines are where they are wanted, each `[n, height / cell, width / cell]`."""
         count = frames.shape[0]
         # a few pictures at a time: the widest maps and the distances of a block of 64 would need gigabytes
         at_once = next(size for size in range(min(FRAMES_AT_ONCE, count), 0, -1) if count % size == 0)
@@ -269,22 +261,28 @@ class FeatureDensity(Detector):
         def of_block(block: Any) -> Any:
             distance = self.distances(block)
             lines = [] if self.lines is None else [self.lines(self.equalised(block))]
-            return ops.stack([distance, *lines], axis=1)
+            return ops.stack([distance, *lines], axis=-1)
 
-        found = ops.reshape(ops.map(of_block, blocks), (count, len(self.kinds_of_error), *self.grid))
-        return ops.unstack(found, axis=1)
+        found = ops.reshape(ops.map(of_block, blocks), (count, *self.grid, len(self.kinds_of_error)))
+        rows, columns = self.height // self.cell, self.width // self.cell
+        if (rows, columns) != self.grid:
+            found = ops.image.resize(found, (rows, columns), interpolation="bilinear")
+        return ops.unstack(found, axis=-1)
 
     def score(self, frames: Any) -> tuple[Any, Any, Any]:
         """As `Detector.score`, but the score is the mean of the map's largest cells, and the most unusual line beside it."""
-        (distance, *lines), mse = self.parts(self.prepare(frames))
-        flat = ops.reshape(distance, (distance.shape[0], -1))
+        distance, *lines = self._maps(self.prepare(frames))
+        score, error_map = self._mean_of_largest(distance), distance
+        for line in lines:
+            of_scores, of_cells = ops.unstack(ops.convert_to_tensor(self.deviations))
+            score, error_map = score + of_scores * ops.max(line, axis=(1, 2)), error_map + of_cells * line
+        return score, error_map, ops.zeros((frames.shape[0],))
+
+    def _mean_of_largest(self, maps: Any) -> Any:
+        """Mean of the `top_share` of each map's cells, `[n]`."""
+        flat = ops.reshape(maps, (maps.shape[0], -1))
         largest, _ = ops.top_k(flat, max(1, round(self.top_share * flat.shape[1])))
-        score = ops.mean(largest, axis=1)
-        if not lines:
-            return score, distance, mse
-        of_scores, of_cells = ops.unstack(ops.convert_to_tensor(self.deviations))
-        line = ops.max(lines[0], axis=(1, 2)) / of_cells
-        return score + of_scores * line, distance + lines[0], mse
+        return ops.mean(largest, axis=1)
 
     def fit_normal(self, runs: Iterable[np.ndarray]) -> None:
         """Fits the projection, the density and what is usual in each place.
@@ -317,9 +315,7 @@ class FeatureDensity(Detector):
         """Standard deviation of scores, and of cells, from maps of `count` normal pictures, and of their mirror images."""
         if self.mirror:
             maps = (maps[:count] + maps[count:, :, ::-1]) / 2
-        most = max(1, round(self.top_share * maps[0].size))
-        scores = np.sort(maps.reshape(count, -1), axis=1)[:, -most:].mean(axis=1)
-        return [float(scores.std()), float(maps.std())]
+        return [float(np.std(self._mean_of_largest(maps))), float(maps.std())]
 
     def _fit_projection(self, pictures: np.ndarray) -> None:
         """Principal components of the features, those of each stage weighed by their variance."""

@@ -1,11 +1,12 @@
 """Derivative filters in place of a pre-trained network: nothing is learned from anybody else's pictures."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from vadray.detectors.layers.derivatives import derivative, filtered, unit
 
 FILTER_BANK = "filter_bank"
 SCALES = (1.0, 2.0, 4.0)  # deviations of the Gaussians in pixels
@@ -48,14 +49,13 @@ class FilterBank(keras.layers.Layer):
         return [4 * self._filters.shape[-1] + 2]
 
     @property
-    def groups(self) -> Sequence[int]:
+    def groups(self) -> list[int]:
         """Numbers of features that are weighed together: each by itself."""
         return [1] * self.features[0]
 
     def call(self, picture: Any) -> list[Any]:
         grey = ops.mean(picture, axis=-1, keepdims=True)
-        padded = ops.pad(grey, [[0, 0], [REACH] * 2, [REACH] * 2, [0, 0]], mode="symmetric")
-        response = GAIN * ops.conv(padded, self._filters, padding="valid")
+        response = GAIN * filtered(grey, self._filters)
         energy = ops.concatenate([ops.relu(response), ops.relu(-response)], axis=-1)
         mean = ops.average_pool(energy, self.reduction, padding="same")
         largest = ops.max_pool(energy, self.reduction, padding="same")
@@ -69,15 +69,12 @@ class FilterBank(keras.layers.Layer):
 
 
 def _bank() -> list[np.ndarray]:
-    """Filters `[25, 25]`, each without a mean and of magnitude 1."""
+    """Filters `[25, 25]`."""
     y, x = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1]
+    square = x**2 + y**2
     filters = []
     for scale in SCALES:
         for turn in np.arange(TURNS) * np.pi / TURNS:
-            across, along = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-            gaussian = np.exp(-(across**2) / (2 * scale**2) - along**2 / (2 * (2 * scale) ** 2))
-            filters += [-across * gaussian, (across**2 / scale**2 - 1) * gaussian]
-        square = x**2 + y**2
-        filters.append((square / scale**2 - 2) * np.exp(-square / (2 * scale**2)))
-    centred = [one - one.mean() for one in filters]
-    return [(one / np.abs(one).sum()).astype(np.float32) for one in centred]
+            filters += [derivative(order, scale, 2 * scale, turn, REACH) for order in (1, 2)]
+        filters.append(unit((square / scale**2 - 2) * np.exp(-square / (2 * scale**2))))
+    return filters

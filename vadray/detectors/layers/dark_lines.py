@@ -7,12 +7,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from vadray.detectors.layers.derivatives import derivative, filtered
 from vadray.detectors.layers.local_contrast import box_blur
 
 ACROSS, ALONG = 1.5, 4.0  # deviations of the filters in pixels: lines of 2 to 4 pixels, straight for 10 or so
+REACH, TEXTURE_REACH = 10, 6  # pixels on each side of a filter
 TURNS = 12  # directions of a line
 SURROUNDINGS = 7  # side in cells of the square whose texture a line has to stand out from
 LEAST_TEXTURE = 1 / 255  # one grey level
+LEAST_DEVIATION = (
+    1 / 255
+)  # of how dark normal pictures' darkest lines are: all alike are no reason to divide by 0
 CELLS_OF_A_RUN = 3
 LEAST_ROWS = CELLS_OF_A_RUN + 2  # a run, and the picture's border above and below it
 UNUSUAL = 1.5  # deviations above the median of normal pictures from which a line counts
@@ -45,10 +50,9 @@ class DarkLines(keras.layers.Layer):
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.cell = cell
         turns = np.arange(TURNS) * np.pi / TURNS
-        self._lines = np.stack([_second_derivative(ACROSS, ALONG, turn) for turn in turns], axis=-1)[
-            :, :, None
-        ]
-        self._texture = _second_derivative(ACROSS, 1.5 * ACROSS, 0.0)[:, :, None, None]
+        lines = [2 * derivative(2, ACROSS, ALONG, turn, REACH) for turn in turns]
+        self._lines = np.stack(lines, axis=-1)[:, :, None]
+        self._texture = 2 * derivative(2, ACROSS, 1.5 * ACROSS, 0.0, TEXTURE_REACH)[:, :, None, None]
 
     def build(self, input_shape: Any) -> None:
         self.usual = self.add_weight(shape=(2,), initializer="ones", trainable=False, name="usual")
@@ -68,8 +72,8 @@ class DarkLines(keras.layers.Layer):
     def runs(self, pictures: Any) -> Any:
         """How dark a line runs through three cells, beside the texture: `[n, rows - 4, columns - 2]` of cells."""
         grey = ops.mean(pictures, axis=-1, keepdims=True)
-        magnitude = ops.average_pool(ops.abs(_filtered(grey, self._texture)), self.cell, padding="same")
-        line = ops.max(_filtered(grey, self._lines), axis=-1, keepdims=True)
+        magnitude = ops.average_pool(ops.abs(filtered(grey, self._texture)), self.cell, padding="same")
+        line = ops.max(filtered(grey, self._lines), axis=-1, keepdims=True)
         darkest = ops.max_pool(line, self.cell, padding="same")
         cells = (darkest / (box_blur(magnitude, SURROUNDINGS) + LEAST_TEXTURE))[:, 1:-1, 1:-1, 0]
         rows = cells.shape[1] - CELLS_OF_A_RUN + 1
@@ -82,25 +86,7 @@ class DarkLines(keras.layers.Layer):
             blocks: Normal pictures, as `call` takes them.
         """
         largest = np.concatenate([np.asarray(ops.max(self.runs(block), axis=(1, 2))) for block in blocks])
-        self.usual.assign([np.median(largest), max(largest.std(), LEAST_TEXTURE)])
+        self.usual.assign([np.median(largest), max(largest.std(), LEAST_DEVIATION)])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cell": self.cell}
-
-
-def _second_derivative(across: float, along: float, turn: float) -> np.ndarray:
-    """Filter `[side, side]` that answers to dark lines; `turn` 0 is for those that run up and down."""
-    reach = int(np.ceil(2.5 * max(across, along)))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-    gaussian = np.exp(-(u**2) / (2 * across**2) - v**2 / (2 * along**2))
-    filter_ = gaussian * (u**2 / across**2 - 1)
-    filter_ -= filter_.mean()
-    return (2 * filter_ / np.abs(filter_).sum()).astype(np.float32)
-
-
-def _filtered(grey: Any, filters: np.ndarray) -> Any:
-    reach = filters.shape[0] // 2
-    return ops.conv(
-        ops.pad(grey, [[0, 0], [reach] * 2, [reach] * 2, [0, 0]], mode="symmetric"), filters, padding="valid"
-    )

@@ -92,6 +92,14 @@ def test_box_surrounds_what_is_connected_to_the_peak():
     error_map[0, 0, 0] = 0.9  # as high, but elsewhere
     peaks, boxes = localise(error_map)
     assert peaks.tolist() == [[3, 4]] and boxes.tolist() == [[2, 3, 2, 3]]
+    peaks, boxes = localise(1 + error_map)  # relative errors are about 1 where all is as usual
+    assert peaks.tolist() == [[3, 4]] and boxes.tolist() == [[2, 3, 2, 3]]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_box_of_even_maps_is_the_picture(count):
+    _, boxes = localise(np.full((count, 6, 8), 0.3, np.float32))
+    assert boxes.tolist() == [[0, 0, 6, 8]] * count
 
 
 @pytest.mark.parametrize("name", ["conv_ae", "dense_ae", "stae", "frame_prediction"])

@@ -138,6 +138,7 @@ def test_gaussian_is_the_mahalanobis_distance():
         {"window": 2},
         {"backbone": "lite"},
         {"backbone": "filter_bank", "weights": "/some/file"},
+        {"backbone": "filter_bank", "reductions": ()},
     ],
 )
 def test_wrong_arguments_are_named(wrong):

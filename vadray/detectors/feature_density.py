@@ -134,6 +134,10 @@ class FeatureDensity(Detector):
             raise RequestError(
                 f"Argument `weights` must be left out: {FILTER_BANK} has none. Received: weights={weights!r}"
             )
+        if not reductions:
+            raise RequestError(
+                f"Argument `reductions` must name at least one. Received: reductions={reductions}"
+            )
         dimensions = DIMENSIONS[density] if dimensions is None else dimensions
         if dimensions < 1:
             raise RequestError(f"Argument `dimensions` must be at least 1. Received: dimensions={dimensions}")

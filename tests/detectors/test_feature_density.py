@@ -36,7 +36,7 @@ def fitted(**more) -> FeatureDensity:
     "more",
     [
         {},
-        {"density": "gaussian", "cell": 4, "by_picture": False},
+        {"density": "gaussian", "cell": 4, "by_picture": 0},
         {"reductions": (4, 16), "channels": 3, "mirror": True},
         {"backbone": "filter_bank", "channels": 3},
     ],
@@ -77,6 +77,15 @@ def test_exposure_does_not_change_the_score():
     bright = footage(4, seed=4) // 2 * 2
     dark = bright // 2
     np.testing.assert_allclose(detector.score(bright)[0], detector.score(dark)[0], rtol=1e-3)
+
+
+def test_distances_are_divided_by_a_power_of_their_pictures_median():
+    frames = footage(4, seed=4)
+    as_they_are, root, relative = (
+        np.asarray(fitted(memories=1, by_picture=power).score(frames)[1]) for power in (0, 0.5, 1)
+    )
+    np.testing.assert_allclose(np.sort(relative.reshape(4, -1))[:, (relative[0].size - 1) // 2], 1, rtol=1e-5)
+    np.testing.assert_allclose(root**2, as_they_are * relative, rtol=1e-4)
 
 
 def test_a_mirrored_picture_scores_the_same_only_where_that_is_asked_for():
@@ -134,6 +143,7 @@ def test_gaussian_is_the_mahalanobis_distance():
         {"dimensions": 0},
         {"memory_size": 0},
         {"memories": 0},
+        {"by_picture": 1.5},
         {"top_share": 0},
         {"window": 2},
         {"backbone": "lite"},

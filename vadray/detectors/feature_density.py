@@ -46,8 +46,8 @@ class FeatureDensity(Detector):
     - Distances are relative to what is usual in their place, since borders are always far from everything. What is
       usual comes from the fitted pictures, each against the memory without its own patches: with them, it would be
       zero where a patch was remembered.
-    - Distances are relative to their picture's median: a rough surface is far from the memory everywhere, and a
-      crack is where it is farther than around it.
+    - Distances are divided by the square root of their picture's median: a rough surface is far from the memory
+      everywhere, and a crack is where it is farther than around it; but a surface may be the rougher for a defect.
     - The score is the mean of the largest 5 % of the map.
     - 320 x 320 and two stages. See the README for the figure.
 
@@ -67,7 +67,8 @@ class FeatureDensity(Detector):
         memory_size: Patches in a memory ("nearest"), at least 1. Defaults to 4096.
         memories: How many ("nearest"), at least 1. Defaults to 3.
         equalise: Bring every picture to the same mean brightness. Defaults to True.
-        by_picture: Divide distances by their picture's median. Defaults to True.
+        by_picture: Power of their picture's median that distances are divided by, from 0 (as they are) to 1 (relative to
+            the picture). Defaults to 0.5.
         mirror: Fit each picture's mirror image (left to right) too, and score both, at twice the cost: for surfaces
             and whatever else may as well be seen in a mirror. Defaults to False.
         lines: Add dark lines that run down the picture, see `DarkLines`, in deviations of normal pictures' scores: for
@@ -77,7 +78,7 @@ class FeatureDensity(Detector):
         seed: Of all that is drawn at random. Defaults to 0.
 
     Input shape: float `[n, height, width, channels]` in 0 to 1.
-    Output shape: float `[n, height / cell, width / cell]`, at least 0: distances without unit, about 1 on average.
+    Output shape: float `[n, height / cell, width / cell]`, at least 0: distances without unit, 0.7 to 0.9 where all is as usual.
         `mse` is 0, as nothing is reconstructed.
 
     Raises:
@@ -112,7 +113,7 @@ class FeatureDensity(Detector):
         memory_size: int = 4096,
         memories: int = 3,
         equalise: bool = True,
-        by_picture: bool = True,
+        by_picture: float = 0.5,
         mirror: bool = False,
         lines: bool = False,
         top_share: float = 0.05,
@@ -143,13 +144,22 @@ class FeatureDensity(Detector):
             raise RequestError(f"Argument `dimensions` must be at least 1. Received: dimensions={dimensions}")
         if memories < 1:
             raise RequestError(f"Argument `memories` must be at least 1. Received: memories={memories}")
+        if not 0 <= by_picture <= 1:
+            raise RequestError(
+                f"Argument `by_picture` must be from 0 to 1. Received: by_picture={by_picture}"
+            )
         if not 0 < top_share <= 1:
             raise RequestError(
                 f"Argument `top_share` must be above 0 and at most 1. Received: top_share={top_share}"
             )
         self.reductions, self.density, self.dimensions = tuple(reductions), density, dimensions
         self.memory_size, self.memories, self.seed = memory_size, memories, seed
-        self.equalise, self.by_picture, self.mirror, self.top_share = equalise, by_picture, mirror, top_share
+        self.equalise, self.by_picture, self.mirror, self.top_share = (
+            equalise,
+            float(by_picture),
+            mirror,
+            top_share,
+        )
         if lines and height < LEAST_ROWS * self.reductions[0]:
             raise RequestError(
                 f"Argument `lines` needs at least {LEAST_ROWS} rows of patches, a `height` of "
@@ -244,7 +254,7 @@ class FeatureDensity(Detector):
     def _relative(self, distance: Any, usual: Any) -> Any:
         """Distances `[n, *grid]` beside what is usual in their place, and in their picture."""
         distance = distance / usual
-        return distance / ops.maximum(_median(distance), TINY) if self.by_picture else distance
+        return distance / ops.maximum(_median(distance), TINY) ** self.by_picture
 
     def parts(self, frames: Any) -> tuple[list[Any], Any]:
         """As `Detector.parts`: distances of patches and, where they are wanted, dark lines."""

@@ -47,7 +47,7 @@ def _fitted_weights(
     detector.fit_normal(_Runs(samples))
     if detector.normal_error is not None:
         scorer = Scorer(detector)
-        detector.normal_error.fit(scorer.score(frames, lead)[1] for frames, lead in _runs(samples))
+        detector.normal_error.fit(scorer.score(frames, lead)[1] for frames, lead in normal_runs(samples))
     return detector.get_weights()
 
 
@@ -58,17 +58,15 @@ class _Runs:
         self._samples = samples
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (frames for frames, _ in _runs(self._samples))
+        return (frames for frames, _ in normal_runs(self._samples))
 
 
-def _runs(samples: Samples) -> Iterator[tuple[np.ndarray, int]]:
-    """Decoded runs of frames with their lead-in, at most about `MOST_FRAMES` frames of them."""
+def normal_runs(samples: Samples) -> Iterator[tuple[np.ndarray, int]]:
+    """Decoded runs of frames with their lead-in, in the plan's order, at most about `MOST_FRAMES` frames of them."""
     every = max(1, -(-samples.frames // MOST_FRAMES))
-    number = 0
-    for reference in samples.chunks:
-        table = ray.get(reference)
-        for row in range(table.num_rows):
-            chunk = unpack(table, row)[2]
-            number += 1
-            if len(chunk.frames) > chunk.lead and number % every == 0:
-                yield chunk.frames, chunk.lead
+    # by their places: tables lie in the order in which they were decoded, which is another one each time
+    in_order = list(dict.fromkeys((table, row) for table, row, _ in samples.places.tolist()))
+    for table, row in in_order[every - 1 :: every]:
+        chunk = unpack(ray.get(samples.chunks[table]), row)[2]
+        if len(chunk.frames) > chunk.lead:
+            yield chunk.frames, chunk.lead

@@ -65,8 +65,9 @@ def normal_runs(samples: Samples) -> Iterator[tuple[np.ndarray, int]]:
     """Decoded runs of frames with their lead-in, in the plan's order, at most about `MOST_FRAMES` frames of them."""
     every = max(1, -(-samples.frames // MOST_FRAMES))
     # by their places: tables lie in the order in which they were decoded, which is another one each time
-    in_order = list(dict.fromkeys((table, row) for table, row, _ in samples.places.tolist()))
-    for table, row in in_order[every - 1 :: every]:
+    chunks = samples.places[:, :2]
+    begins = np.diff(chunks, axis=0, prepend=-1).any(axis=1)
+    for table, row in chunks[begins][every - 1 :: every].tolist():
         chunk = unpack(ray.get(samples.chunks[table]), row)[2]
         if len(chunk.frames) > chunk.lead:
             yield chunk.frames, chunk.lead

@@ -15,9 +15,8 @@ REACH, TEXTURE_REACH = 10, 6  # pixels on each side of a filter
 TURNS = 12  # directions of a line
 SURROUNDINGS = 7  # side in cells of the square whose texture a line has to stand out from
 LEAST_TEXTURE = 1 / 255  # one grey level
-LEAST_DEVIATION = (
-    1 / 255
-)  # of how dark normal pictures' darkest lines are: all alike are no reason to divide by 0
+# of how dark normal pictures' darkest lines are: all alike are no reason to divide by 0
+LEAST_DEVIATION = 1 / 255
 CELLS_OF_A_RUN = 3
 LEAST_ROWS = CELLS_OF_A_RUN + 2  # a run, and the picture's border above and below it
 UNUSUAL = 1.5  # deviations above the median of normal pictures from which a line counts
